@@ -1,0 +1,1 @@
+"""What every other room stands on: accounts, projects, rights, quotas, events, configuration."""

@@ -1,0 +1,1 @@
+"""The OCI formats as pure values: no Django, no I/O."""
