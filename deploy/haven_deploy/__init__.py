@@ -1,0 +1,1 @@
+"""The embedded stack: supervisor, gateway, certificates. Knows processes, not the product."""

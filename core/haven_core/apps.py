@@ -1,0 +1,16 @@
+"""Django's view of the core."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class CoreConfig(AppConfig):
+    """Accounts, projects, quotas, events."""
+
+    name = "haven_core"
+    label = "core"
+
+    def ready(self) -> None:
+        from haven_core.db.backend import make_constraints_immediate
+
+        post_migrate.connect(make_constraints_immediate, sender=self, dispatch_uid="haven-immediate-keys")

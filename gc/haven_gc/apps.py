@@ -1,0 +1,10 @@
+"""Django's view of this room."""
+
+from django.apps import AppConfig
+
+
+class GcConfig(AppConfig):
+    """Removal."""
+
+    name = "haven_gc"
+    label = "gc"

@@ -1,0 +1,111 @@
+"""Manifests and the names they have."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from haven_core.db.fields import DigestField, NameField
+from haven_core.db.keys import reference
+from haven_registry.models.blobs import RepositoryBlob
+from haven_registry.models.repositories import Repository
+
+
+class Manifest(models.Model):
+    """A manifest or index, byte for byte as it was pushed; live, or in the trash (deleted_at, purge_after).
+
+    What it references never changes after its insert. subject_digest is no key: a referrer may come before its subject.
+    annotations are kept beside the payload only where the referrers list needs them.
+    """
+
+    repository = reference(Repository, db_index=False)
+    digest = DigestField()
+    media_type = models.CharField(max_length=255)
+    artifact_type = models.CharField(max_length=255, default="", blank=True)
+    config_media_type = models.CharField(max_length=255, default="", blank=True)
+    subject_digest = DigestField(null=True)
+    annotations = models.JSONField(null=True)
+    payload = models.BinaryField()
+    payload_size = models.IntegerField()
+    total_size = models.BigIntegerField(default=0)
+    pushed_by = models.CharField(max_length=300, default="", blank=True)
+    pushed_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    purge_after = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "manifest"
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "digest"], name="manifest_digest"),
+            models.CheckConstraint(
+                condition=Q(deleted_at=None, purge_after=None)
+                | Q(deleted_at__isnull=False, purge_after__isnull=False),
+                name="manifest_trash",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["repository", "subject_digest", "artifact_type", "id"],
+                condition=Q(subject_digest__isnull=False),
+                name="manifest_referrers",
+            ),
+            models.Index(fields=["purge_after"], condition=Q(purge_after__isnull=False), name="manifest_purge"),
+        ]
+
+
+class ManifestBlob(models.Model):
+    """Config, layers, and children of an index that are blobs (buildkit caches). A blob may stand at several positions."""
+
+    CONFIG, LAYER, CHILD = "config", "layer", "child"
+    manifest = reference(Manifest, db_index=False)
+    position = models.IntegerField()
+    repository_blob = reference(RepositoryBlob)
+    role = models.CharField(max_length=6)
+
+    class Meta:
+        db_table = "manifest_blob"
+        constraints = [models.UniqueConstraint(fields=["manifest", "position"], name="manifest_blob_position")]
+
+
+class ManifestChild(models.Model):
+    """A manifest that an index names; a live index pins its children."""
+
+    parent = reference(Manifest, db_index=False)
+    position = models.IntegerField()
+    child = reference(Manifest)
+
+    class Meta:
+        db_table = "manifest_child"
+        constraints = [
+            models.UniqueConstraint(fields=["parent", "position"], name="manifest_child_position"),
+            models.CheckConstraint(condition=~Q(parent=F("child")), name="manifest_child_self"),
+        ]
+
+
+class Tag(models.Model):
+    """One row per name, moved by upsert. previous_manifest_id is no reference: it lets the upsert RETURN what it replaced."""
+
+    repository = reference(Repository, db_index=False)
+    name = NameField(max_length=128)
+    manifest = reference(Manifest)
+    previous_manifest_id = models.BigIntegerField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "tag"
+        constraints = [models.UniqueConstraint(fields=["repository", "name"], name="tag_name")]
+
+
+class TagHistory(models.Model):
+    """What a name meant before. The manifest stays referenced until restorable_until, or until it is purged."""
+
+    MOVED, DELETED, MANIFEST_DELETED = "moved", "deleted", "manifest"
+    repository = reference(Repository, db_index=False)
+    name = NameField(max_length=128)
+    manifest = reference(Manifest, null=True)
+    digest = DigestField()
+    reason = models.CharField(max_length=8)
+    ended_at = models.DateTimeField()
+    restorable_until = models.DateTimeField()
+
+    class Meta:
+        db_table = "tag_history"
+        indexes = [models.Index(fields=["repository", "name", "-id"], name="tag_history_name")]

@@ -1,0 +1,37 @@
+"""How often things are pulled. A pull itself writes nothing: counts arrive in batches."""
+
+from django.db import models
+
+from haven_core.db.fields import DigestField
+from haven_core.db.keys import reference
+from haven_registry.models.repositories import Repository
+
+
+class PullDaily(models.Model):
+    """Pulls of a manifest on one day (UTC), by the tag asked for ('' when by digest). No key to the manifest: its row must
+    not be touched by counting, and the count outlives it."""
+
+    repository = reference(Repository, db_index=False)
+    manifest_digest = DigestField()
+    tag_name = models.CharField(max_length=128, default="", blank=True)
+    day = models.DateField()
+    pulls = models.BigIntegerField()
+    last_pulled_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "pull_daily"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["repository", "manifest_digest", "tag_name", "day"], name="pull_daily_once"
+            ),
+        ]
+
+
+class PullBatch(models.Model):
+    """A batch of counts that was added; its id makes adding it twice impossible."""
+
+    batch_id = models.UUIDField(primary_key=True)
+    applied_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "pull_batch"

@@ -1,0 +1,33 @@
+"""Repositories."""
+
+from django.db import models
+from django.db.models import Q
+
+from haven_core.db.fields import NameField
+from haven_core.db.keys import reference
+from haven_core.models import Project
+
+
+class Repository(models.Model):
+    """A name below a project, without the project's own. In the trash, deleted_at hides everything below at once;
+    nothing below is touched before purge_after."""
+
+    project = reference(Project)
+    name = NameField(max_length=255)
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    purge_after = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "repository"
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], condition=Q(deleted_at=None), name="repository_name"),
+            models.CheckConstraint(
+                condition=Q(deleted_at=None, purge_after=None)
+                | Q(deleted_at__isnull=False, purge_after__isnull=False),
+                name="repository_trash",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["purge_after"], condition=Q(purge_after__isnull=False), name="repository_purge"),
+        ]
