@@ -113,7 +113,7 @@ class QuotaExceeded(HavenError):
 def human_size(size: int) -> str:
     """Bytes in Harbor's words: '510.7 MiB'."""
     value, unit = float(size), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007  # the unit that ended the loop is the answer
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):  # the unit that ended the loop is the answer
         if abs(value) < 1024 or unit == "TiB":
             break
         value /= 1024

@@ -33,7 +33,9 @@ def setup(options: argparse.Namespace) -> int:
         unknown = executor.loader.applied_migrations.keys() - executor.loader.disk_migrations.keys()
         if unknown:
             names = ", ".join(f"{app} {name}" for app, name in sorted(unknown))
-            return complain(f"the database was made by a newer Haven ({names}); start that version, or restore a backup")
+            return complain(
+                f"the database was made by a newer Haven ({names}); start that version, or restore a backup"
+            )
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             from django.core.management import call_command
 
@@ -46,9 +48,10 @@ def setup(options: argparse.Namespace) -> int:
 
 
 def _first_data(config: Config) -> int:
-    from haven_core.accounts.passwords import PasswordRejected
     from haven_core.accounts.services import ensure_admin
     from haven_core.projects.services import ensure_library
+
+    from haven_core.accounts.passwords import PasswordRejected
     from haven_core.tokens.keys import ensure_key
 
     ensure_key()
@@ -131,8 +134,9 @@ def _try_storage() -> None:
 def reset_password(options: argparse.Namespace) -> int:
     """A new password for admin; every session and cached proof of the old one ends."""
     config = _with_django(options)
-    from haven_core.accounts.passwords import PasswordRejected, generate_password
     from haven_core.accounts.services import reset_admin_password
+
+    from haven_core.accounts.passwords import PasswordRejected, generate_password
 
     given = os.environ.get("HAVEN_ADMIN_PASSWORD") or None
     password = given or generate_password()
@@ -153,6 +157,7 @@ def fsck(options: argparse.Namespace) -> int:
     """Every invariant, one line each; exit code 1 when one is broken."""
     _with_django(options)
     from haven_gc.fsck import INVARIANTS, check, check_bytes
+
     from haven_registry.store import driver
 
     broken = check()

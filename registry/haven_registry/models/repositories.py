@@ -23,8 +23,7 @@ class Repository(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "name"], condition=Q(deleted_at=None), name="repository_name"),
             models.CheckConstraint(
-                condition=Q(deleted_at=None, purge_after=None)
-                | Q(deleted_at__isnull=False, purge_after__isnull=False),
+                condition=Q(deleted_at=None, purge_after=None) | Q(deleted_at__isnull=False, purge_after__isnull=False),
                 name="repository_trash",
             ),
         ]
