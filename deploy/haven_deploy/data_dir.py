@@ -1,11 +1,11 @@
 """The data folder of the embedded stack: its layout, its marker and its lock.
 
-    DATA/                 0700, all of it belongs to the user who started Haven
-      haven.json          marker: {"product": "haven", "format": 1}
-      haven.lock          flock held while a supervisor, or its guardian, is alive; holds the supervisor's pid
-      run/                sockets, pid files, state.json, nginx/; may be emptied when nothing runs
-      log/                one file per process, 0600
-      valkey/ storage/ …  kept data
+DATA/                 0700, all of it belongs to the user who started Haven
+  haven.json          marker: {"product": "haven", "format": 1}
+  haven.lock          flock held while a supervisor, or its guardian, is alive; holds the supervisor's pid
+  run/                sockets, pid files, state.json, nginx/; may be emptied when nothing runs
+  log/                one file per process, 0600
+  valkey/ storage/ …  kept data
 """
 
 import errno
@@ -23,7 +23,7 @@ LONGEST_SOCKET = "run/registry.sock"
 
 
 def prepare_data_dir(data_dir: Path) -> Path:
-    """Create the folder, or check that it is Haven's, and return its absolute path. Changes nothing in a foreign folder.
+    """Create the folder, or check that it is Haven's; return its absolute path. A foreign folder is not touched.
 
     Raises: ForeignDataDir, DataDirUnusable.
     """
@@ -62,7 +62,7 @@ def _claim(data_dir: Path) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file, 0600, so that a reader sees the old or the new text. Not fsynced: for state that a start rebuilds."""
+    """Replace a file, 0600; readers see the old or the new text. Not fsynced: for what a start can make again."""
     temporary = path.with_name(f".{path.name}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:

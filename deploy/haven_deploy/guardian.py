@@ -1,9 +1,9 @@
 """Ends the stack's process groups when the supervisor itself was killed.
 
 A parent-death signal reaches only the children, not what they forked, and a signal that is ignored ends nothing. The
-guardian is a fork of the supervisor that does nothing but read a pipe: it is told the number of every process group, and
-when the pipe closes without a farewell it asks the groups to stop, waits, and kills what is left. It holds the lock of the
-data folder all the time, so that a new start cannot meet the remains of the old one.
+guardian is a fork of the supervisor that does nothing but read a pipe: it is told the number of every process group,
+and when the pipe closes without a farewell it asks the groups to stop, waits, and kills what is left. It holds the lock
+of the data folder all the time, so that a new start cannot meet the remains of the old one.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 5.0
 _QUIET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 

@@ -107,7 +107,10 @@ def find_nginx() -> NginxBuild | None:
 
 
 def render(config: GatewayConfig, build: NginxBuild) -> str:
-    """The text of nginx.conf. Raises: DataDirUnusable for a path that nginx cannot quote; ValueError for half a TLS pair."""
+    """The text of nginx.conf.
+
+    Raises: DataDirUnusable for a path that nginx cannot quote; ValueError for half a TLS pair.
+    """
     if (config.certificate is None) != (config.key is None):
         raise ValueError("a certificate needs its key, and a key its certificate")
     template = resources.files("haven_deploy").joinpath("templates/nginx.conf").read_text(encoding="utf-8")
@@ -142,7 +145,7 @@ def write_config(config: GatewayConfig, build: NginxBuild) -> Path:
 
 
 def arguments(build: NginxBuild, config_path: Path) -> tuple[str, ...]:
-    """The command line that runs nginx in the foreground; `-e` keeps it from its built-in log file before it has read ours."""
+    """The command line of nginx; `-e` keeps it from its built-in log file until it has read the configuration."""
     early_log = ("-e", "stderr") if build.version >= (1, 19, 5) else ()
     return (str(build.path), "-p", str(config_path.parent), *early_log, "-c", str(config_path))
 
@@ -222,7 +225,7 @@ def _tls(config: GatewayConfig) -> str:
 
 
 def _temp_paths(run_dir: Path, build: NginxBuild) -> str:
-    """nginx makes the temporary folders of modules it never uses, at a place only root can write, unless told another."""
+    """nginx makes folders even for modules that are not used, where only root can write unless it is told another."""
     modules = [name for name in ("fastcgi", "uwsgi", "scgi") if f"--without-http_{name}_module" not in build.arguments]
     return _indented(4, (f"{name}_temp_path {_quoted(run_dir / name)};" for name in modules))
 
@@ -251,7 +254,7 @@ def _quotable(path: Path) -> str:
     """The path, if nginx reads it inside quotes as it stands: in some directives a $ begins a variable."""
     text = str(path)
     if re.search(r'["$\\;{}\x00-\x1f]', text):
-        raise DataDirUnusable(path, "its path has a character that nginx cannot read (one of \" $ \\ ; { })")
+        raise DataDirUnusable(path, 'its path has a character that nginx cannot read (one of " $ \\ ; { })')
     return text
 
 

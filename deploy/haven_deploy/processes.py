@@ -70,7 +70,7 @@ class Child:
         return self._popen.pid if self._popen else None
 
     def start(self) -> None:
-        """Start the program in a session of its own, so that a Ctrl-C reaches the supervisor alone and killpg all of it.
+        """Start the program in a session of its own: a Ctrl-C reaches the supervisor alone, and killpg all of it.
 
         Raises: OSError (no such program, no memory).
         """
@@ -95,7 +95,7 @@ class Child:
                 stderr=log,
                 start_new_session=True,
                 umask=0o077,
-                preexec_fn=die_with_supervisor,  # noqa: PLW1509  # the supervisor has one thread
+                preexec_fn=die_with_supervisor,  # the supervisor has one thread
             )
         finally:
             os.close(log)
@@ -116,7 +116,7 @@ class Child:
         return os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def reap(self) -> int:
-        """Kill what is left of the group of an ended leader, reap the leader, return its exit status (negative: signal).
+        """Kill what is left of an ended leader's group, reap the leader, return its exit status (negative: signal).
 
         In this order: while the leader is a zombie its number, and so its group's, cannot be given to anybody else.
         """
@@ -127,7 +127,7 @@ class Child:
         return status
 
     def back_off(self) -> float:
-        """Wait for the next start: 0.5 s, doubling to 30 s, from the beginning after a minute's run. Returns seconds."""
+        """Put off the next start: by 0.5 s, doubling to 30 s, anew after a minute's run. Returns the seconds."""
         now = time.monotonic()
         if now - self.started >= STABLE_SECONDS:
             self._backoff_seconds = BACKOFF_FIRST_SECONDS

@@ -31,7 +31,7 @@ logger = logging.getLogger("haven.supervisor")
 
 
 class Supervisor:
-    """Runs `processes` until it is told to stop. Use run(); one per process, in the main thread, with no other thread."""
+    """Runs `processes` until it is told to stop. One at a time, in the only thread of its process."""
 
     def __init__(self, processes: Sequence[Process], data_dir: Path) -> None:
         """data_dir: prepared by prepare_data_dir(). Raises ValueError when a dependency is not named earlier."""
@@ -72,7 +72,6 @@ class Supervisor:
     def _run(self, signals: "_Signals", on_ready: Callable[[], None] | None) -> None:
         logger.info("supervisor_started pid=%d", os.getpid())
         while not self._stop_requests:
-            self._take_signals()
             self._follow_children()
             self._start_due()
             if self._phase == "starting" and all(child.state == "running" for child in self._children):
@@ -81,10 +80,10 @@ class Supervisor:
                 logger.info("stack_ready seconds=%.1f", time.time() - self._started_at)
                 if on_ready:
                     on_ready()
-                continue
             self._rotate_logs()
             self._write_state()
             signals.wait(self._seconds_to_wait())
+            self._take_signals()
 
     def _take_signals(self) -> None:
         while self._signals:
@@ -160,9 +159,7 @@ class Supervisor:
         while any(child.state != "stopped" for child in self._children):
             self._take_signals()
             self._guardian.restart_if_dead()
-            needed = {
-                name for child in self._children if child.state != "stopped" for name in child.process.depends_on
-            }
+            needed = {name for child in self._children if child.state != "stopped" for name in child.process.depends_on}
             for child in reversed(self._children):
                 self._stop_one(child, is_needed=child.process.name in needed)
             self._write_state()
