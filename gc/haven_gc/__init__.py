@@ -1,1 +1,2 @@
-"""Everything that removes: garbage collection, sweeping dead keys, expired uploads, and the check that nothing is wrong."""
+"""Everything that removes: garbage collection, sweeping dead keys, expired uploads, and the check that nothing is
+wrong."""

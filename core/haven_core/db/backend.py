@@ -2,7 +2,7 @@
 check at once."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,9 +22,10 @@ def is_postgresql() -> bool:
 def make_constraints_immediate(**_: Any) -> None:
     """Make every foreign key NOT DEFERRABLE; runs after each migrate, so keys of later migrations are covered too.
 
-    Django makes them DEFERRABLE INITIALLY DEFERRED. Deferred, their checks and KEY SHARE locks come at COMMIT, after the
-    quota row is locked: the lock order is broken and two transactions can deadlock. SET CONSTRAINTS ALL IMMEDIATE in each
-    transaction would cost a statement each and can be forgotten. SQLite has one writer, so the moment does not matter.
+    Django makes them DEFERRABLE INITIALLY DEFERRED. Deferred, their checks and KEY SHARE locks come at COMMIT, after
+    the quota row is locked: the lock order is broken and two transactions can deadlock. SET CONSTRAINTS ALL IMMEDIATE
+    in each transaction would cost a statement each and can be forgotten. SQLite has one writer, so the moment does
+    not matter.
     """
     if not is_postgresql():
         return
@@ -64,6 +65,11 @@ def _adapt(value: Any) -> Any:
     return value.hex if isinstance(value, UUID) and not is_postgresql() else value
 
 
+def as_datetime(raw: datetime) -> datetime:
+    """A time as sql() returns it (SQLite: without zone) as an aware datetime."""
+    return raw if raw.tzinfo else raw.replace(tzinfo=UTC)
+
+
 def locked(queryset: "models.QuerySet[Any, Any]", strength: str, *, skip_locked: bool = False) -> list[Row]:
     """Run a values_list() query now and lock the rows of its main table. Values come raw: ask for ids and numbers."""
     try:
@@ -88,9 +94,9 @@ def insert(
     on_conflict is the SQL after ON CONFLICT, such as "DO NOTHING": then only rows really inserted are returned, which
     bulk_create(ignore_conflicts=True) can't tell. Returned values are raw: ids and numbers only.
     """
-    fields = [model._meta.get_field(name) for name in names]
+    fields: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)  # type: ignore[union-attr]
+    columns = ", ".join(quote(field.column or "") for field in fields)
     head = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES "
     tail = (f" ON CONFLICT {on_conflict}" if on_conflict else "") + f" RETURNING {', '.join(returning)}"
     one = "(" + ", ".join(["%s"] * len(fields)) + ")"
@@ -99,7 +105,7 @@ def insert(
         for start in range(0, len(rows), MAX_ROWS_PER_INSERT):
             chunk = rows[start : start + MAX_ROWS_PER_INSERT]
             values = [
-                field.get_db_prep_save(value, connection)  # type: ignore[union-attr]
+                field.get_db_prep_save(value, connection)
                 for row in chunk
                 for field, value in zip(fields, row, strict=True)
             ]

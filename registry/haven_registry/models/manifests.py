@@ -36,8 +36,7 @@ class Manifest(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["repository", "digest"], name="manifest_digest"),
             models.CheckConstraint(
-                condition=Q(deleted_at=None, purge_after=None)
-                | Q(deleted_at__isnull=False, purge_after__isnull=False),
+                condition=Q(deleted_at=None, purge_after=None) | Q(deleted_at__isnull=False, purge_after__isnull=False),
                 name="manifest_trash",
             ),
         ]
@@ -52,7 +51,7 @@ class Manifest(models.Model):
 
 
 class ManifestBlob(models.Model):
-    """Config, layers, and children of an index that are blobs (buildkit caches). A blob may stand at several positions."""
+    """Config, layers, and children of an index that are blobs (buildkit caches). A blob may have several positions."""
 
     CONFIG, LAYER, CHILD = "config", "layer", "child"
     manifest = reference(Manifest, db_index=False)
@@ -81,7 +80,7 @@ class ManifestChild(models.Model):
 
 
 class Tag(models.Model):
-    """One row per name, moved by upsert. previous_manifest_id is no reference: it lets the upsert RETURN what it replaced."""
+    """One row per name, moved by upsert. previous_manifest_id is no reference: the upsert RETURNs what it replaced."""
 
     repository = reference(Repository, db_index=False)
     name = NameField(max_length=128)

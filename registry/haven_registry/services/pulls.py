@@ -1,0 +1,73 @@
+"""Counting pulls. A pull itself writes nothing; whoever buffers counts hands them over in batches."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from django.utils import timezone
+
+from haven_core.db import backend
+from haven_core.db.transactions import run_write
+from haven_registry.models import PullBatch, PullDaily
+
+_ADD = """(repository_id, manifest_digest, tag_name, day) DO UPDATE SET pulls = pull_daily.pulls + excluded.pulls,
+  last_pulled_at = CASE WHEN pull_daily.last_pulled_at < excluded.last_pulled_at
+                   THEN excluded.last_pulled_at ELSE pull_daily.last_pulled_at END"""
+
+
+class PullCount(NamedTuple):
+    """n pulls of a manifest on one day (UTC), the last of them at last_at; tag: the name asked for, '' when by
+    digest."""
+
+    repository_id: int
+    digest: str
+    tag: str
+    day: date
+    n: int
+    last_at: datetime
+
+
+def apply_pull_batch(batch_id: UUID, counts: Iterable[PullCount]) -> bool:
+    """Add a batch, exactly once: False when it was added before. Repositories that are gone are skipped.
+
+    Locks: repository (KEY SHARE, by id), pull_daily (upsert, by its key).
+    """
+    merged: dict[tuple[int, str, str, date], tuple[int, datetime]] = {}
+    for count in counts:
+        repository_id, digest, tag, day, n, last_at = count
+        before, latest = merged.get((repository_id, digest, tag, day), (0, last_at))
+        merged[repository_id, digest, tag, day] = (before + n, max(latest, last_at))
+    repositories = sorted({key[0] for key in merged})
+
+    def work() -> bool:
+        batch = [(batch_id, timezone.now())]
+        if not backend.insert(
+            PullBatch, ["batch_id", "applied_at"], batch, on_conflict="DO NOTHING", returning=("batch_id",)
+        ):
+            return False
+        if not repositories:
+            return True
+        there = {
+            row[0]
+            for row in backend.sql(
+                f"SELECT id FROM repository WHERE id IN ({backend.placeholders(repositories)}) ORDER BY id"
+                + backend.lock("KEY SHARE", "repository"),
+                *repositories,
+            )
+        }
+        rows = [(*key, *merged[key]) for key in sorted(merged) if key[0] in there]
+        backend.insert(
+            PullDaily,
+            ["repository", "manifest_digest", "tag_name", "day", "pulls", "last_pulled_at"],
+            rows,
+            on_conflict=_ADD,
+        )
+        return True
+
+    return run_write(work)
+
+
+def forget_pull_batches(before: datetime) -> int:
+    """Drop the ids of batches that nobody will offer again; returns how many."""
+    return int(PullBatch.objects.filter(applied_at__lt=before).delete()[0])
