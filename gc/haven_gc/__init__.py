@@ -1,2 +1,1 @@
-"""Everything that removes: garbage collection, sweeping dead keys, expired uploads, and the check that nothing is
-wrong."""
+"""Everything that removes: garbage collection, sweeping dead keys, expired uploads, and the check that nothing is wrong."""

@@ -1,2 +1,1 @@
-"""The registry: OCI distribution, storage, and the chain of keys that keeps bytes exactly as long as somebody needs
-them."""
+"""The registry: OCI distribution, storage, and the chain of keys that keeps bytes exactly as long as somebody needs them."""

@@ -100,6 +100,33 @@ class UploadConflict(HavenError):
     message = "another request is writing to this upload"
 
 
+class SizeInvalid(HavenError):
+    """A body is not as long as its headers say."""
+
+    status = 400
+    oci_code = "SIZE_INVALID"
+    api_code = "BAD_REQUEST"
+    message = "the body is not as long as its headers say"
+
+
+class PaginationInvalid(HavenError):
+    """n or last can't be used."""
+
+    status = 400
+    oci_code = "PAGINATION_NUMBER_INVALID"
+    api_code = "BAD_REQUEST"
+    message = "invalid number of results requested"
+
+
+class TooManyTags(HavenError):
+    """More tags than one push by digest may name (distribution-spec end-7b)."""
+
+    status = 414
+    oci_code = "TAG_INVALID"
+    api_code = "BAD_REQUEST"
+    message = "too many tags in one request"
+
+
 class PreconditionFailed(HavenError):
     """If-Match or If-None-Match doesn't hold; nothing was changed."""
 

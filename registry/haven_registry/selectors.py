@@ -24,6 +24,8 @@ IS_NAMED_BY_LIVE_MANIFEST = (
 
 # Visible: a live manifest names it, or it isn't hidden and its lease has its margin left (a client that is told 200
 # needs time to push the manifest).
+_SHOWN = f"((rb.hidden_at IS NULL AND rb.keep_until > %s) OR {IS_NAMED_BY_LIVE_MANIFEST})"
+
 _FIND_BLOB = f"""
 SELECT b.id, b.size, o.storage_key, r.id, r.project_id
 FROM repository r
@@ -31,7 +33,7 @@ JOIN blob b ON b.digest = %s
 JOIN project_blob pb ON pb.project_id = r.project_id AND pb.blob_id = b.id
 JOIN repository_blob rb ON rb.repository_id = r.id AND rb.project_blob_id = pb.id
 JOIN storage_object o ON o.id = b.object_id
-WHERE r.deleted_at IS NULL AND ((rb.hidden_at IS NULL AND rb.keep_until > %s) OR {IS_NAMED_BY_LIVE_MANIFEST})
+WHERE r.deleted_at IS NULL AND {_SHOWN}
 """
 
 _FIND_MANIFEST = (
@@ -105,6 +107,19 @@ def find_blob_in(repository_id: int, digest: str) -> FoundBlob | None:
     return FoundBlob(*rows[0]) if rows else None
 
 
+def find_mountable_repository(project_id: int, digest: str) -> FoundRepository | None:
+    """A repository of the project that shows the blob (a mount without `from`)."""
+    shown = timezone.now() + config().head_margin
+    rows = backend.sql(
+        "SELECT r.id, r.project_id FROM blob b "
+        "JOIN project_blob pb ON pb.blob_id = b.id AND pb.project_id = %s "
+        "JOIN repository_blob rb ON rb.project_blob_id = pb.id "
+        f"JOIN repository r ON r.id = rb.repository_id WHERE b.digest = %s AND r.deleted_at IS NULL AND {_SHOWN} LIMIT 1",
+        project_id, encode_digest(digest), shown,
+    )  # fmt: skip
+    return FoundRepository(*rows[0]) if rows else None
+
+
 def find_manifest(
     project: str, repository: str, *, tag: str | None = None, digest: str | None = None
 ) -> FoundManifest | None:
@@ -147,7 +162,6 @@ def resolve_tag(repository_id: int, name: str) -> str | None:
 def find_referrers(
     repository_id: int,
     subject_digest: str,
-    *,
     artifact_types: Sequence[str] = (),
     after: int | None = None,
     limit: int = MAX_ROWS_PER_PAGE,
@@ -179,7 +193,7 @@ def has_manifests(repository_id: int) -> bool:
     )
 
 
-def list_tags(repository_id: int, *, after: str | None = None, limit: int = MAX_ROWS_PER_PAGE) -> list[str]:
+def list_tags(repository_id: int, after: str | None = None, limit: int = MAX_ROWS_PER_PAGE) -> list[str]:
     """Names of tags in byte order, those behind `after`."""
     rows = backend.sql(
         "SELECT name FROM tag WHERE repository_id = %s AND name > %s ORDER BY name LIMIT %s",
@@ -189,7 +203,7 @@ def list_tags(repository_id: int, *, after: str | None = None, limit: int = MAX_
 
 
 def list_repositories(
-    project_ids: Sequence[int] | None = None, *, after: str | None = None, limit: int = MAX_ROWS_PER_PAGE
+    project_ids: Sequence[int] | None = None, after: str | None = None, limit: int = MAX_ROWS_PER_PAGE
 ) -> list[str]:
     """Full names in byte order, those behind `after`, of repositories with a live manifest; None: of all projects.
 

@@ -22,10 +22,9 @@ def is_postgresql() -> bool:
 def make_constraints_immediate(**_: Any) -> None:
     """Make every foreign key NOT DEFERRABLE; runs after each migrate, so keys of later migrations are covered too.
 
-    Django makes them DEFERRABLE INITIALLY DEFERRED. Deferred, their checks and KEY SHARE locks come at COMMIT, after
-    the quota row is locked: the lock order is broken and two transactions can deadlock. SET CONSTRAINTS ALL IMMEDIATE
-    in each transaction would cost a statement each and can be forgotten. SQLite has one writer, so the moment does
-    not matter.
+    Django makes them DEFERRABLE INITIALLY DEFERRED. Deferred, their checks and KEY SHARE locks come at COMMIT, after the
+    quota row is locked: the lock order is broken and two transactions can deadlock. SET CONSTRAINTS ALL IMMEDIATE in each
+    transaction would cost a statement each and can be forgotten. SQLite has one writer, so the moment does not matter.
     """
     if not is_postgresql():
         return

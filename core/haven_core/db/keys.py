@@ -6,8 +6,7 @@ from django.db import models
 
 
 def reference(to: Any, **options: Any) -> Any:
-    """A foreign key that the database alone enforces: no cascade, no reverse accessor, no query by Django before a
-    delete.
+    """A foreign key that the database alone enforces: no cascade, no reverse accessor, no query by Django before a delete.
 
     RESTRICT in effect, because constraints are immediate: a row goes only when nothing points at it.
     """

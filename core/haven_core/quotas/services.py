@@ -7,8 +7,8 @@ from haven_core.errors import QuotaExceeded
 def charge(project_id: int, delta: int) -> None:
     """Add `delta` bytes to what the project uses; the last statement of a write transaction.
 
-    Locks: the project_quota row, from here to the end of COMMIT. One conditional UPDATE tests and charges, so two
-    pushes can't both take the last room. Raises QuotaExceeded, with nothing charged.
+    Locks: the project_quota row, from here to the end of COMMIT. One conditional UPDATE tests and charges, so two pushes
+    can't both take the last room. Raises QuotaExceeded, with nothing charged.
     """
     if delta == 0:
         return

@@ -59,10 +59,10 @@ class ProjectBlob(models.Model):
 class RepositoryBlob(models.Model):
     """The repository may use the blob.
 
-    keep_until: the lease; until then a manifest PUT may name the blob and GC keeps the row (only eviction breaks
-        it, and only for hidden rows).
-    hidden_at: the last word about this row was a delete, not an upload. The blob answers 404 unless a live manifest
-        names it, so a stale hidden_at is harmless and setting it needs no check.
+    keep_until: the lease; until then a manifest PUT may name the blob and GC keeps the row (only eviction breaks it, and
+        only for hidden rows).
+    hidden_at: the last word about this row was a delete, not an upload. The blob answers 404 unless a live manifest names
+        it, so a stale hidden_at is harmless and setting it needs no check.
     review_at: GC looks at the row then; NULL only while a live manifest names it (an fsck invariant).
     """
 
@@ -87,8 +87,7 @@ class Upload(models.Model):
     reference: a staged object dies only together with its open session, a tombstone outlives its object.
     received_bytes, prefix_digest, staging and version change together, by compare-and-set on version: the bytes that a
     request added count when its update succeeds, so of two writers one wins and the other is told.
-    prefix_digest: digest of bytes 0..received_bytes, or NULL when several requests brought them (then PUT reads
-        them again).
+    prefix_digest: digest of bytes 0..received_bytes, or NULL when several requests brought them (then PUT reads them again).
     staging: the storage driver's state (JSON), NULL before the first byte.
     """
 

@@ -51,7 +51,7 @@ class Manifest(models.Model):
 
 
 class ManifestBlob(models.Model):
-    """Config, layers, and children of an index that are blobs (buildkit caches). A blob may have several positions."""
+    """Config, layers, and children of an index that are blobs (buildkit caches). A blob may stand at several positions."""
 
     CONFIG, LAYER, CHILD = "config", "layer", "child"
     manifest = reference(Manifest, db_index=False)
@@ -80,7 +80,7 @@ class ManifestChild(models.Model):
 
 
 class Tag(models.Model):
-    """One row per name, moved by upsert. previous_manifest_id is no reference: the upsert RETURNs what it replaced."""
+    """One row per name, moved by upsert. previous_manifest_id is no reference: it lets the upsert RETURN what it replaced."""
 
     repository = reference(Repository, db_index=False)
     name = NameField(max_length=128)

@@ -8,8 +8,8 @@ from haven_registry.models.repositories import Repository
 
 
 class PullDaily(models.Model):
-    """Pulls of a manifest on one day (UTC), by the tag asked for ('' when by digest). No key to the manifest: its row
-    must not be touched by counting, and the count outlives it."""
+    """Pulls of a manifest on one day (UTC), by the tag asked for ('' when by digest). No key to the manifest: its row must
+    not be touched by counting, and the count outlives it."""
 
     repository = reference(Repository, db_index=False)
     manifest_digest = DigestField()

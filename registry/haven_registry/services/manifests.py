@@ -1,7 +1,7 @@
 """Publishing manifests: PUT."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
@@ -28,22 +28,13 @@ MANIFEST_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
-    """A conditional PUT: if_match: the digest all its tags must name now ('*': any); if_none_match: there must be
-    none."""
-
-    if_match: str | None = None
-    if_none_match: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class PutResult:
-    """is_created: the repository had no such row, live or trashed. replaced: tag → digest it named before."""
+    """created: the repository had no such row, live or trashed. moved: tag → other digest that it named before."""
 
     manifest_id: int
     digest: str
-    is_created: bool
-    replaced: Mapping[str, str] = field(default_factory=dict)
+    created: bool
+    moved: Mapping[str, str]
 
 
 def put_manifest(
@@ -55,14 +46,15 @@ def put_manifest(
     digest: str,
     tags: Sequence[str] = (),
     pushed_by: str = "",
-    expect: Expectation | None = None,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
 ) -> PutResult:
     """Publish a manifest whose blobs and children are in the repository, and move all `tags` to it, in one transaction.
 
     `digest` is the digest of `payload`, and `parsed` what it says. Blobs count when they are shown or their lease runs,
     children when they are live or were trashed less than gc_grace ago: what a 201 or a HEAD 200 promised is kept. A
     manifest that is in the trash comes back. The subject need not exist (distribution-spec, "Pushing Manifests with
-    Subject").
+    Subject"). if_match, if_none_match: the headers' values, for the tags (RFC 9110, 13.1); refused, nothing changes.
 
     Raises RepositoryUnknown, ManifestBlobUnknown (every missing digest), PreconditionFailed, QuotaExceeded.
     Locks: repository (KEY SHARE), repository_blob (KEY SHARE), manifest (SHARE, or NO KEY UPDATE to revive), tag,
@@ -79,7 +71,7 @@ def put_manifest(
         if missing := (blobs - links.keys()) | (set(children) - known.keys()):
             raise ManifestBlobUnknown(missing)
         manifest_id = known.get(digest)
-        is_created = manifest_id is None
+        created = manifest_id is None
         if manifest_id is None:
             manifest_id = _insert(repository_id, digest, parsed, payload, pushed_by, now)
             insert_references(
@@ -87,13 +79,11 @@ def put_manifest(
                 [(role, links[str(blob.digest)]) for role, blob in parsed.required_blobs],
                 [known[child] for child in children],
             )
-        if expect is not None and expect.if_match is not None:
-            require_tags(repository_id, tags, expect.if_match)
-        must_be_new = expect is not None and expect.if_none_match
-        replaced = set_tags(repository_id, tags, manifest_id, now, must_be_new=must_be_new)
+        absent = require_tags(repository_id, tags, if_match=if_match, if_none_match=if_none_match)
+        moved = set_tags(repository_id, tags, manifest_id, now, must_be_new=absent)
         publish("manifest.pushed", now, repository=repository_id, digest=digest, tags=list(tags), by=pushed_by)
-        charge(project_id, len(payload) if is_created else 0)
-        return PutResult(manifest_id, digest, is_created, replaced)
+        charge(project_id, len(payload) if created else 0)
+        return PutResult(manifest_id, digest, created, moved)
 
     return with_room(project_id, lambda: run_write(work))
 

@@ -1,6 +1,6 @@
 """Tags: one row per name, and what names meant before."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.utils import timezone
@@ -62,7 +62,7 @@ def delete_tag(*, repository_id: int, name: str) -> str:
 
 
 def set_tags(
-    repository_id: int, names: Iterable[str], manifest_id: int, now: datetime, *, must_be_new: bool = False
+    repository_id: int, names: Iterable[str], manifest_id: int, now: datetime, *, must_be_new: Container[str] = ()
 ) -> dict[str, str]:
     """Point tags at a manifest that the caller's transaction holds (SHARE at least) or inserted; the digests of what
     was replaced, by name. Raises PreconditionFailed (must_be_new). Locks: tag (upsert, by name)."""
@@ -74,19 +74,23 @@ def set_tags(
         [(repository_id, name, manifest_id, now) for name in ordered],
         on_conflict=_MOVE, returning=("name", "previous_manifest_id"),
     )  # fmt: skip
-    if must_be_new and any(previous is not None for _, previous in rows):
+    if any(previous is not None and name in must_be_new for name, previous in rows):
         raise PreconditionFailed
     replaced = [(name, previous) for name, previous in rows if previous not in (None, manifest_id)]
     return _remember(repository_id, replaced, TagHistory.MOVED, now)
 
 
-def require_tags(repository_id: int, names: Iterable[str], digest: str) -> None:
-    """Refuse a conditional PUT unless all the tags are there and name `digest` ('*': anything); they can't move any
-    more.
+def require_tags(
+    repository_id: int, names: Iterable[str], *, if_match: str | None, if_none_match: str | None
+) -> frozenset[str]:
+    """Refuse a conditional PUT (RFC 9110, 13.1.1 and 13.1.2; the values of the headers) unless it holds for all the tags.
 
-    Raises PreconditionFailed. Locks: tag (NO KEY UPDATE, by name).
+    Tags that are there can't move any more. Those that are not can't be locked: their names are returned, and set_tags
+    must find them new. Raises PreconditionFailed. Locks: tag (NO KEY UPDATE, by name).
     """
     wanted = sorted(set(names))
+    if not wanted or (if_match is None and if_none_match is None):
+        return frozenset()
     rows = backend.sql(
         "SELECT t.name, m.digest FROM tag t JOIN manifest m ON m.id = t.manifest_id "
         f"WHERE t.repository_id = %s AND t.name IN ({backend.placeholders(wanted)}) ORDER BY t.name"
@@ -94,8 +98,17 @@ def require_tags(repository_id: int, names: Iterable[str], digest: str) -> None:
         repository_id, *wanted,
     )  # fmt: skip
     current = {name: decode_digest(raw) for name, raw in rows}
-    if current.keys() != set(wanted) or (digest != "*" and set(current.values()) - {digest}):
+    absent = frozenset(wanted) - current.keys()
+    if if_match is not None and (absent or not all(_names(if_match, digest) for digest in current.values())):
         raise PreconditionFailed
+    if if_none_match is not None and any(_names(if_none_match, digest) for digest in current.values()):
+        raise PreconditionFailed
+    return absent
+
+
+def _names(header: str, digest: str) -> bool:
+    tags = {tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")}
+    return not tags.isdisjoint({"*", digest})
 
 
 def drop_tags(repository_id: int, tags: Sequence[tuple[int, str, int]], reason: str, now: datetime) -> dict[str, str]:
