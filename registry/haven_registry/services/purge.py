@@ -28,6 +28,9 @@ from haven_registry.models import (
 )
 
 BATCH = 500
+REPOSITORIES_TRIED = 20
+
+_BELOW: tuple[type[Model], ...] = (RepositoryBlob, Manifest, Tag, TagHistory, Upload, PullDaily)
 
 
 class Purged(NamedTuple):
@@ -110,50 +113,55 @@ def purge_project_blobs(project_id: int, candidates: tuple[int, ...] | None = No
     return Purged(len(ids), len(doomed), tuple(blob_id for _, blob_id, _ in doomed))
 
 
-def purge_repository(project_id: int, *, evict: bool = False) -> bool:
-    """One bounded step on one trashed repository (evict: window or not); True while there is something left to do
-    there.
+def purge_repository(project_id: int, *, evict: bool = False) -> int:
+    """One bounded step on the oldest trashed repository (evict: window or not) that can get on; returns the rows changed.
 
-    The first step ends its restore window. What is below is trashed and made due, for the steps above; what hangs on
-    the repository itself is deleted; the row goes when nothing points at it. A cancelled upload goes with its bytes
-    (sweep).
+    The first step ends its restore window. What is below is trashed and made due, for the steps above; what hangs on the
+    repository itself is deleted; the row goes when nothing points at it. A cancelled upload goes with its bytes (sweep),
+    so a repository may have to wait for that.
     Locks: repository (UPDATE, SKIP LOCKED), which keeps every writer out; rows below UPDATE, SKIP LOCKED: they may be
     held by other GC steps only, which wait for nothing but the quota row.
     """
     now = timezone.now()
     due = Q(deleted_at__isnull=False) if evict else Q(purge_after__lte=now)
     trashed = Repository.objects.filter(due, project_id=project_id)
-    with write_transaction():
-        ids = _lock(trashed.order_by("deleted_at").values_list("id")[:1])
-        repository_id = trashed.filter(id__in=ids).values_list("id", flat=True).first()
-        if repository_id is None:
-            return False
-        Repository.objects.filter(id=repository_id, purge_after__gt=F("deleted_at")).update(purge_after=F("deleted_at"))
-        _empty(repository_id, now)
-        left: tuple[type[Model], ...] = (RepositoryBlob, Manifest, Tag, TagHistory, Upload, PullDaily)
-        if not any(model._default_manager.filter(repository_id=repository_id).exists() for model in left):
-            Repository.objects.filter(id=repository_id).delete()
-    return True
+    for repository_id in list(trashed.order_by("deleted_at").values_list("id", flat=True)[:REPOSITORIES_TRIED]):
+        with write_transaction():
+            if not _lock(trashed.filter(id=repository_id).values_list("id")):
+                continue
+            if not trashed.filter(id=repository_id).exists():
+                continue
+            ended = Repository.objects.filter(id=repository_id, purge_after__gt=F("deleted_at"))
+            changed = ended.update(purge_after=F("deleted_at")) + _empty(repository_id, now)
+            if not any(model._default_manager.filter(repository_id=repository_id).exists() for model in _BELOW):
+                Repository.objects.filter(id=repository_id).delete()
+                changed += 1
+        if changed:
+            return changed
+    return 0
 
 
-def _empty(repository_id: int, now: datetime) -> None:
+def _empty(repository_id: int, now: datetime) -> int:
     below: dict[str, Any] = {"repository_id": repository_id}
     pinned = Q(review_at__gt=now) | Q(review_at=None) | Q(keep_until__gt=now)
-    RepositoryBlob.objects.filter(id__in=_some(RepositoryBlob.objects.filter(pinned, **below))).update(
+    changed = RepositoryBlob.objects.filter(id__in=_some(RepositoryBlob.objects.filter(pinned, **below))).update(
         hidden_at=now, keep_until=now, review_at=now
     )
     kept = Q(purge_after=None) | Q(purge_after__gt=now)
-    Manifest.objects.filter(id__in=_some(Manifest.objects.filter(kept, **below))).update(
+    changed += Manifest.objects.filter(id__in=_some(Manifest.objects.filter(kept, **below))).update(
         deleted_at=Case(When(deleted_at=None, then=Value(now)), default=F("deleted_at")), purge_after=now
     )
     uploads = _some(Upload.objects.filter(state=Upload.OPEN, **below))
     objects = list(Upload.objects.filter(id__in=uploads).values_list("object_id", flat=True))
     Upload.objects.filter(id__in=uploads).update(state=Upload.CANCELLED)
-    StorageObject.objects.filter(id__in=objects).update(state=StorageObject.DEAD, purge_after=now)
-    Upload.objects.filter(id__in=_some(Upload.objects.filter(state=Upload.COMMITTED, **below))).delete()
-    Tag.objects.filter(id__in=_some(Tag.objects.filter(**below))).delete()
-    TagHistory.objects.filter(id__in=_some(TagHistory.objects.filter(manifest=None, **below))).delete()
-    PullDaily.objects.filter(id__in=_some(PullDaily.objects.filter(**below))).delete()
+    changed += StorageObject.objects.filter(id__in=objects).update(state=StorageObject.DEAD, purge_after=now)
+    done: tuple[QuerySet[Any], ...] = (
+        Upload.objects.filter(state=Upload.COMMITTED, **below),
+        Tag.objects.filter(**below),
+        TagHistory.objects.filter(manifest=None, **below),
+        PullDaily.objects.filter(**below),
+    )
+    return changed + sum(rows.model._default_manager.filter(pk__in=_some(rows)).delete()[0] for rows in done)
 
 
 def _schedule_next_review(ids: list[int], now: datetime) -> None:

@@ -50,7 +50,7 @@ def _make_room(project_id: int, requested: int, attempt: int) -> bool:
         return False
     if purge_manifests(project_id, evict=True, limit=min(2 ** (attempt // 2), BATCH)).removed:
         return True
-    return purge_repository(project_id, evict=True)
+    return purge_repository(project_id, evict=True) > 0
 
 
 def _reclaimable(project_id: int) -> int:

@@ -2,10 +2,8 @@
 them."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 from django.utils import timezone
@@ -20,6 +18,8 @@ from haven_registry.models import StorageObject, Upload
 from haven_registry.services.blobs import link_blobs
 from haven_registry.services.repositories import hold_repository
 from haven_registry.services.room import with_room
+from haven_registry.storage.driver import StagingState
+from haven_registry.storage.keys import new_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class OpenUpload:
     algorithm: str
     received_bytes: int
     prefix_digest: str | None
-    staging: Mapping[str, Any] | None
+    staging: StagingState | None
     version: int
     digest: str | None
     created_at: datetime
@@ -99,7 +99,7 @@ def find_upload(*, upload_id: UUID, repository_id: int, owner: str) -> OpenUploa
 
 
 def record_progress(
-    upload: OpenUpload, *, received_bytes: int, prefix_digest: str | None, staging: Mapping[str, Any] | None
+    upload: OpenUpload, *, received_bytes: int, prefix_digest: str | None, staging: StagingState | None
 ) -> OpenUpload:
     """What is durable now, by compare-and-set: of two requests that wrote to the same session one is counted, the other
     told. Also keeps the session from being reaped; a request that takes longer than upload_ttl must call it meanwhile.
@@ -179,12 +179,6 @@ def cancel_upload(upload_id: UUID) -> None:
             StorageObject.objects.filter(id=rows[0][0]).update(state=StorageObject.DEAD, purge_after=now)
 
     run_write(work)
-
-
-def new_key() -> str:
-    """A storage key nobody had before. Without the digest: clients name that after the first byte."""
-    name = uuid4().hex
-    return f"blobs/{name[:2]}/{name}"
 
 
 def _publish_blob(raw_digest: bytes, size: int, object_id: int, now: datetime) -> tuple[int, bool]:
