@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 class HavenError(Exception):
     """Base of everything the services raise.
 
-    status: HTTP status. oci_code: the code on /v2 (distribution-spec, error codes). api_code: Harbor's code on /api.
+    status: HTTP status. api_status: the one on /api, where Harbor answers another than /v2.
+    oci_code: the code on /v2 (distribution-spec, error codes). api_code: Harbor's code on /api.
     """
 
     status: ClassVar[int] = 500
+    api_status: ClassVar[int | None] = None
     oci_code: ClassVar[str] = "UNKNOWN"
     api_code: ClassVar[str] = "UNKNOWN"
     message: ClassVar[str] = "internal error"
