@@ -320,11 +320,18 @@ def test_build_cache_is_an_index_of_blobs(media_type: str) -> None:
 
 def test_repeated_content_keeps_its_places() -> None:
     layers = parse(image(layers=[descriptor(2, OCI_LAYER_GZIP)] * 3))
-    children = parse(index(manifests=[descriptor(n, OCI_MANIFEST) for n in (5, 4, 5, 4, 6)]))
+    named = [
+        descriptor(n, OCI_MANIFEST, platform={"os": os}) for n, os in ((5, "a"), (4, "b"), (5, "c"), (4, "d"), (6, "e"))
+    ]
+    children = parse(index(manifests=named))
 
     assert sizes(layers) == [("config", 1), ("layer", 2), ("layer", 2), ("layer", 2)]
     assert len(children.manifests) == 5
-    assert [child.size for child in children.child_manifests] == [5, 4, 6]
+    assert [(child.size, child.platform and child.platform.os) for child in children.child_manifests] == [
+        (5, "a"),
+        (4, "b"),
+        (6, "e"),
+    ]
 
 
 def test_sizes_that_overflow_are_refused() -> None:
