@@ -48,9 +48,11 @@ class EmbeddedOptions:
     data_dir: prepared by prepare_data_dir(). host, port: where clients connect. env: the children's whole environment.
     nginx: None = development mode, the application server answers the port itself. broker: a Valkey or Redis server.
     certificate, key: PEM files; both or neither (the key in PKCS #8 for the development mode).
+    storage_dir: the file system driver's folder; None is DATA/storage.
     """
 
     data_dir: Path
+    storage_dir: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8080
     certificate: Path | None = None
@@ -71,8 +73,8 @@ class EmbeddedOptions:
 
     @property
     def blobs_root(self) -> Path:
-        """The file system driver's `blobs/` below the default storage folder."""
-        return self.data_dir / "storage" / "blobs"
+        """The file system driver's `blobs/`."""
+        return (self.storage_dir or self.data_dir / "storage") / "blobs"
 
     def environment(self) -> dict[str, str]:
         # NGINX would make nginx look for inherited sockets; a buffered log tells of a crash too late.
