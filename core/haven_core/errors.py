@@ -73,6 +73,28 @@ class ProjectUnknown(HavenError):
     message = "project not found"
 
 
+class ProjectInUse(HavenError):
+    """The project still holds repositories."""
+
+    status = 412
+    oci_code = "DENIED"
+    api_code = "PRECONDITION"
+    message = "the project contains repositories, can not be deleted"
+
+
+class TooManyRequests(HavenError):
+    """Slow down. retry_after_seconds: when the next attempt will be looked at; goes into Retry-After."""
+
+    status = 429
+    oci_code = "TOOMANYREQUESTS"
+    api_code = "TOO_MANY_REQUEST"
+    message = "too many requests"
+
+    def __init__(self, message: str | None = None, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class QuotaExceeded(HavenError):
     """The project has no room. 403 DENIED, which clients don't retry; the numbers say what would help."""
 
