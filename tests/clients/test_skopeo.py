@@ -1,0 +1,2 @@
+def test_x(haven, project):
+    print(haven.client().ping())
