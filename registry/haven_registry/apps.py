@@ -12,5 +12,8 @@ class RegistryConfig(AppConfig):
 
     def ready(self) -> None:
         from haven_core.db.backend import make_constraints_immediate
+        from haven_core.projects.contents import register_repository_counts
+        from haven_registry.selectors import repository_counts
 
         post_migrate.connect(make_constraints_immediate, sender=self, dispatch_uid="haven-immediate-keys")
+        register_repository_counts(repository_counts)

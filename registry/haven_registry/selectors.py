@@ -5,7 +5,7 @@ what: the caller has authorised the project.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,18 @@ def find_repository(project: str, name: str) -> FoundRepository | None:
         "SELECT id, project_id FROM repository WHERE full_name = %s AND deleted_at IS NULL", f"{project}/{name}"
     )
     return FoundRepository(*rows[0]) if rows else None
+
+
+def repository_counts(project_ids: Collection[int]) -> dict[int, int]:
+    """How many live repositories the projects have, empty ones included: as long as there is one, its name is taken and
+    the project can't go. Projects without one are missing."""
+    ids = list(project_ids)
+    rows = backend.sql(
+        f"SELECT project_id, count(*) FROM repository WHERE project_id IN ({backend.placeholders(ids)}) "
+        "AND deleted_at IS NULL GROUP BY project_id",
+        *ids,
+    )  # fmt: skip
+    return dict(rows)
 
 
 def find_blob(project: str, repository: str, digest: str) -> FoundBlob | None:
