@@ -81,8 +81,11 @@ def _on_repository(request: Request, route: Route) -> Response:
         )
     is_upload = endpoint in (routes.UPLOAD, routes.UPLOADS)
     action = authorization.action_of(request.method, upload=is_upload)
-    identity = authorization.identify(request, [authorization.scope(name, action)])
-    access = authorization.authorize(request, identity, name, action, allow_expired=endpoint == routes.UPLOAD)
+    scopes = [authorization.scope(name, action)]
+    if endpoint == routes.UPLOADS and (source := uploads.mount_source(request)):
+        scopes.append(authorization.scope(source, authorization.PULL))
+    identity = authorization.identify(request, scopes)
+    access = authorization.authorize(request, identity, name, action, scopes, allow_expired=endpoint == routes.UPLOAD)
     match endpoint, request.method:
         case routes.MANIFEST, "GET" | "HEAD":
             return manifests.get(request, project, repository, reference)
