@@ -48,7 +48,7 @@ def chunks(request: Request) -> Iterator[bytes]:
 def _read(request: Request, size: int) -> bytes:
     try:
         return request.body.read(size)
-    except Exception as error:  # noqa: BLE001  # each server has its own errors for a broken chunk or connection
+    except Exception as error:  # each server has its own errors for a broken chunk or connection
         raise BodyBroken from error
 
 
