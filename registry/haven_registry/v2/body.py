@@ -53,7 +53,8 @@ def _read(request: Request, size: int) -> bytes:
 
 
 def read_all(request: Request, limit: int) -> bytes:
-    """The whole body, at most `limit` bytes. Raises BodyTooLarge before reading more than that."""
+    """The whole body, at most `limit` bytes. Raises BodyTooLarge before reading more than that, BodyBroken when less
+    comes than was declared."""
     declared = request.content_length
     if declared is not None and declared > limit:
         raise BodyTooLarge(f"the body has {declared} bytes; the limit is {limit}")
@@ -63,6 +64,8 @@ def read_all(request: Request, limit: int) -> bytes:
         if size > limit:
             raise BodyTooLarge(f"the body has more than {limit} bytes")
         pieces.append(piece)
+    if declared is not None and size < declared:
+        raise BodyBroken
     return b"".join(pieces)
 
 

@@ -2,9 +2,13 @@
 end-11, end-13, end-14)."""
 
 import logging
+import time
 from uuid import UUID
 
+from haven_core.conf import config
+from haven_core.errors import HavenError
 from haven_core.rbac.access import ProjectAccess
+from haven_core.tokens.grants import Claims
 from haven_registry import selectors
 from haven_registry.errors import BlobUnknown, RepositoryUnknown, UploadConflict, UploadUnknown
 from haven_registry.models import Upload
@@ -79,7 +83,12 @@ def start(request: Request, identity: Identity, access: ProjectAccess, project: 
     upload = service.start_upload(repository_id=repository_id, owner=here.owner, algorithm=algorithm)
     if wanted is None:
         return here.progress(202, upload)
-    return _finish(here, receiving.append_body(request, upload), wanted)
+    try:
+        upload = receiving.append_body(request, upload)
+    except (OciError, HavenError):
+        _cancel(upload)  # the client knows no address where it could go on
+        raise
+    return _finish(here, upload, wanted)
 
 
 def mount_source(request: Request) -> str | None:
@@ -154,9 +163,15 @@ def _find(here: _Here, ref: str) -> OpenUpload:
         raise UploadUnknown(ref[:64])
     upload = service.find_upload(upload_id=upload_id, repository_id=found.id, owner=here.owner)
     claims = here.identity.claims
-    if here.identity.expired and claims is not None and not claims.iat <= upload.created_at.timestamp() <= claims.exp:
-        raise Challenge(here.request, [scope(here.name, PUSH)], "invalid_token")  # the token did not begin this upload
+    if here.identity.expired and claims is not None and not _began(upload, claims):
+        raise Challenge(here.request, [scope(here.name, PUSH)], "invalid_token")
     return upload
+
+
+def _began(upload: OpenUpload, claims: Claims) -> bool:
+    """Whether the token was good when the session began, and ended no longer ago than a session may rest."""
+    is_recent = time.time() <= claims.exp + config().upload_ttl.total_seconds()
+    return is_recent and claims.iat <= upload.created_at.timestamp() <= claims.exp
 
 
 def _require_open(upload: OpenUpload) -> None:

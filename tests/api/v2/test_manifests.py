@@ -132,6 +132,14 @@ def test_push_by_digest_with_tags(client: RegistryClient, repository: str, algor
     assert again.headers["OCI-Tag"] == "t1"
 
 
+def test_as_many_of_the_longest_tags_as_fit(client: RegistryClient, repository: str) -> None:
+    manifest = client.push(repository, random_image())
+    tags = [f"{n:02}" + "t" * 126 for n in range(46)]
+    answer = check(client.put_manifest(repository, manifest, tags=tags), 201)
+    assert answer.headers["OCI-Tag"] == ", ".join(tags)
+    assert client.tags(repository) == tags
+
+
 @pytest.mark.parametrize(
     ("tags", "status"),
     [(["a" * 128] * 47, 414), ([f"t{n}" for n in range(300)], 414), (["-bad"], 400), (["ok", "a:b"], 400)],

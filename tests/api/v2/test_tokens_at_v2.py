@@ -365,3 +365,17 @@ def test_an_upload_begun_in_time_ends_well(
     check_created(done, repository, digest_of(data))
     again = client.request("PUT", location, headers=headers, params={"digest": digest_of(data)})
     check_created(again, repository, digest_of(data))
+
+
+def test_an_expired_token_is_over_when_a_session_would_be(
+    client: RegistryClient, backstage: Backstage, haven: HavenServer, repository: str
+) -> None:
+    """A session that is kept alive for days does not keep its first token alive."""
+    begun_at = int(time.time()) - 30 * 3600
+    old = {"iat": begun_at - 60, "nbf": begun_at - 70, "exp": begun_at + 240}
+    token = backstage.sign(backstage.claims(haven.admin_user, [(repository, ["pull", "push"])], **old))
+    location = location_of(check(client.start_upload(repository), 202))
+    backstage.ask("age_upload", upload=location.rpartition("/")[2], seconds=30 * 3600)
+    answer = client.request("PATCH", location, headers={"Authorization": f"Bearer {token}"}, data=b"x")
+    assert challenge_of(answer)["error"] == "invalid_token"
+    check_session(client.upload_status(location), 204, repository, 0)

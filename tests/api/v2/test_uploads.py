@@ -74,6 +74,25 @@ def test_post_with_an_impossible_digest_opens_nothing(
         check(client.post_blob(repository, digest, DATA), 400, "DIGEST_INVALID")
 
 
+def test_post_with_the_whole_blob_leaves_no_session_behind(
+    client: RegistryClient, haven: HavenServer, backstage: Backstage, project: str, repository: str
+) -> None:
+    """Its client knows no address where it could go on."""
+    begin(client, repository)
+    with backstage.nothing_stored(project):
+        path, parameters = f"/v2/{repository}/blobs/uploads/", {"digest": DIGEST}
+        headers = {"Content-Range": "garbage"}
+        check(client.request("POST", path, params=parameters, headers=headers, data=DATA), 416, "RANGE_INVALID")
+        with Wire(haven.host_port) as wire:
+            head = request_bytes(haven, "POST", f"{path}?digest={DIGEST}", f"Content-Length: {len(DATA)}")
+            wire.send(head + DATA[:100])
+            time.sleep(0.3)
+        for _ in range(20):
+            if backstage.contents(project)["sessions"] == 1:
+                break
+            time.sleep(0.1)
+
+
 def test_digest_algorithm_hint(client: RegistryClient, backstage: Backstage, project: str, repository: str) -> None:
     blob = Blob(DATA, algorithm="sha512")
     location = begin(client, repository, **{"digest-algorithm": "sha512"})
