@@ -98,6 +98,13 @@ def find_upload(*, upload_id: UUID, repository_id: int, owner: str) -> OpenUploa
     )  # fmt: skip
 
 
+def require_unchanged(upload: OpenUpload) -> None:
+    """Raises UploadConflict or UploadUnknown when the session is no longer what was read. Takes no lock: to be asked
+    under the storage driver's, which whoever records progress holds until that is committed."""
+    if not Upload.objects.filter(id=upload.id, state=Upload.OPEN, version=upload.version).exists():
+        raise _why_not(upload)
+
+
 def record_progress(
     upload: OpenUpload, *, received_bytes: int, prefix_digest: str | None, staging: StagingState | None
 ) -> OpenUpload:

@@ -80,7 +80,8 @@ class StorageDriver(Protocol):
     """`filesystem`, `s3` or `memory`: for logs and metrics."""
 
     def append(self, key: str, state: StagingState | None, offset: int) -> StagedWriter:
-        """Go on with an upload at byte `offset`, which is what `state` holds; staged bytes beyond are cut.
+        """Go on with an upload at byte `offset`, which is what `state` holds; staged bytes beyond are cut by the writer's
+        first write or checkpoint. A writer that is discarded before that changes nothing.
 
         Two writers at once: the filesystem and memory drivers refuse the second by a lock that ends with its process.
         S3 can't see it, but no byte of one writer ever gets into the other's state: the caller's compare-and-set on the

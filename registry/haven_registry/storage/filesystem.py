@@ -71,13 +71,13 @@ class FilesystemDriver:
         self._prepare()
         fd = _open_locked(path, key, create=offset == 0)
         try:
-            has_cut = _cut(fd, key, offset)
+            has_excess = _has_excess(fd, key, offset)
             with os_errors(f"append to {key}"):
                 os.lseek(fd, offset, os.SEEK_SET)
         except BaseException:
             os.close(fd)
             raise
-        return FilesystemWriter(fd, key=key, offset=offset, is_dirty=has_cut or offset == 0)
+        return FilesystemWriter(fd, key=key, offset=offset, has_excess=has_excess)
 
     def seal(self, key: str, state: StagingState | None, size: int) -> None:
         """Rename the staged file to its key and fsync the folder."""
@@ -86,7 +86,11 @@ class FilesystemDriver:
         self._prepare()
         published = _size_of(final)
         if published is None:
-            _publish(staged, final, key, size, is_durable=state is not None)
+            try:
+                _publish(staged, final, key, size, is_durable=state is not None)
+            except StagingLost:
+                if _size_of(final) != size:  # unless another request of the same upload has just published it
+                    raise
         elif published != size:
             raise StorageError(f"{key}: an object of {published} bytes is there, not {size}")
         else:
@@ -256,24 +260,24 @@ def _is_at(path: pathlib.Path, fd: int) -> bool:
     return os.path.samestat(there, os.fstat(fd))
 
 
-def _cut(fd: int, key: str, size: int) -> bool:
-    """Cut the staged file to `size` bytes; whether there was something to cut. Raises: StagingLost."""
+def _has_excess(fd: int, key: str, size: int) -> bool:
+    """Whether more than `size` bytes are staged. Raises: StagingLost when there are fewer."""
     with os_errors(f"open staged {key}"):
         staged = os.fstat(fd).st_size
-        if staged < size:
-            raise StagingLost(f"{key}: {staged} bytes are staged, not {size}")
-        if staged > size:
-            os.ftruncate(fd, size)
-        return staged > size
+    if staged < size:
+        raise StagingLost(f"{key}: {staged} bytes are staged, not {size}")
+    return staged > size
 
 
 def _publish(staged: pathlib.Path, final: pathlib.Path, key: str, size: int, *, is_durable: bool) -> None:
     """Rename under the lock, so that no writer is at the file any more."""
     fd = _open_locked(staged, key, create=size == 0)
     try:
-        has_cut = _cut(fd, key, size)
+        has_excess = _has_excess(fd, key, size)
         with os_errors(f"seal {key}"):
-            if has_cut or not is_durable:
+            if has_excess:
+                os.ftruncate(fd, size)
+            if has_excess or not is_durable:
                 os.fsync(fd)
             staged.rename(final)
     finally:

@@ -16,13 +16,15 @@ write and a last fsync of 256 MiB on ext4, median of 7: none 488 MB/s, every 32 
 class FilesystemWriter:
     """StagedWriter over a descriptor that it owns, at the upload's offset, with the file's lock held."""
 
-    def __init__(self, fd: int, *, key: str, offset: int, is_dirty: bool) -> None:
-        """`is_dirty`: something about the file (its creation, a cut) is not durable yet though nothing is written."""
+    def __init__(self, fd: int, *, key: str, offset: int, has_excess: bool) -> None:
+        """`has_excess`: there are bytes beyond `offset`. They are cut by the first write or checkpoint, not before: a
+        caller who finds out under the lock that its offset is no longer true releases the file as it was."""
         self.size = 0
         self._file = os.fdopen(fd, "r+b", buffering=0)  # closed by the collector too, so a lost writer frees its lock
         self._key = key
         self._offset = offset
-        self._is_dirty = is_dirty
+        self._has_excess = has_excess
+        self._is_dirty = has_excess or offset == 0  # a new file's creation is not durable yet
         self._durable_size = 0
         self._write_back = Background()
         self._write_back_size = 0
@@ -33,6 +35,7 @@ class FilesystemWriter:
         view = memoryview(chunk).cast("B")
         self._is_dirty = True
         try:
+            self._cut()
             while view:
                 written = os.write(self._file.fileno(), view)
                 self.size += written
@@ -45,6 +48,7 @@ class FilesystemWriter:
         """fsync the file. On return every byte written so far survives a power loss."""
         fd = self._file.fileno()
         try:
+            self._cut()
             self._write_back.wait()
             if self._is_dirty:
                 os.fsync(fd)
@@ -68,6 +72,11 @@ class FilesystemWriter:
         self._write_back.join()  # its descriptor must not be closed, and perhaps reused, below it
         with suppress(OSError):  # nothing depends on it: what counts was fsynced, and the descriptor is gone either way
             self._file.close()
+
+    def _cut(self) -> None:
+        if self._has_excess:
+            os.ftruncate(self._file.fileno(), self._offset)
+            self._has_excess = False
 
     def _start_write_back(self) -> None:
         if self.size - self._write_back_size >= WRITE_BACK_BYTES and self._write_back.is_idle():

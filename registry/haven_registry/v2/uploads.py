@@ -28,6 +28,7 @@ from haven_registry.v2.errors import error_response, render
 from haven_registry.v2.http import Request, Response
 
 _log = logging.getLogger("haven.v2")
+_SEAL_PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2)
 
 
 class _Here:
@@ -201,12 +202,13 @@ def _put(here: _Here, upload: OpenUpload) -> Response:
     refusal = _range_refusal(here, upload)
     if refusal is not None:
         return refusal
-    if here.request.has_body:
-        try:
+    try:
+        # all there already: the same PUT again, while the first is at its end
+        if here.request.has_body and upload.prefix_digest != str(digest):
             upload = receiving.append_body(here.request, upload, digest.algorithm)
-        except (UploadBusy, UploadConflict) as error:
-            return _with_status(here, _now(here, upload), render(error))
-    return _finish(here, upload, digest)
+        return _finish(here, upload, digest)
+    except (UploadBusy, UploadConflict) as error:
+        return _with_status(here, _now(here, upload), render(error))
 
 
 def _range_refusal(here: _Here, upload: OpenUpload) -> Response | None:
@@ -249,11 +251,21 @@ def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
     except OciError:
         _cancel(upload)
         raise
-    driver().seal(upload.key, upload.staging, upload.received_bytes)
+    _seal(upload)
     service.commit_upload(
         upload=upload, project_id=here.access.project_id, digest=str(digest), size=upload.received_bytes
     )
     return here.blob_created(str(digest))
+
+
+def _seal(upload: OpenUpload) -> None:
+    """Publish the bytes. A request that comes too late holds the lock just long enough to find that out: waited for."""
+    for pause in _SEAL_PAUSES_SECONDS:
+        try:
+            return driver().seal(upload.key, upload.staging, upload.received_bytes)
+        except UploadBusy:
+            time.sleep(pause)
+    return driver().seal(upload.key, upload.staging, upload.received_bytes)
 
 
 def _cancel(upload: OpenUpload) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -342,6 +343,56 @@ def test_two_patches_at_once_never_mix(
     check_session(client.upload_status(location), 204, repository, 2000)
     blob = Blob(winner * 2000)
     check_created(client.finish_upload(location, blob.digest), repository, blob.digest)
+
+
+def warm_clients(haven: HavenServer, repository: str, number: int) -> list[RegistryClient]:
+    """Each with its token, so that their next requests arrive together."""
+    found = [haven.client() for _ in range(number)]
+    for client in found:
+        expect(client.start_upload(repository), 202)
+    return found
+
+
+def test_bytes_of_a_request_that_lost_are_never_published(
+    haven: HavenServer, client: RegistryClient, repository: str
+) -> None:
+    """Both read the session at its start; one's hash is recorded, the other still writes to the same file."""
+    rivals = warm_clients(haven, repository, 4)
+
+    def race() -> None:
+        location = begin(client, repository)
+        blobs = [random_blob(100_000) for _ in rivals]
+        with ThreadPoolExecutor(len(rivals)) as pool:
+            answers = list(pool.map(lambda c, b: c.patch(location, b.data), rivals, blobs))
+        statuses = [answer.status_code for answer in answers]
+        assert set(statuses) <= {202, 416}
+        winners = [blob for blob, status in zip(blobs, statuses, strict=True) if status == 202]
+        if len(winners) == 1:
+            check_created(client.finish_upload(location, winners[0].digest), repository, winners[0].digest)
+            assert holds(client, repository, winners[0])
+        else:  # one after the other: each appended what it brought
+            check_session(client.upload_status(location), 204, repository, 100_000 * len(winners))
+
+    for _ in range(25):
+        race()
+
+
+def test_the_same_put_twice_at_once(haven: HavenServer, client: RegistryClient, repository: str) -> None:
+    """A client that gave up waiting and began again."""
+    twins = warm_clients(haven, repository, 3)
+
+    def race() -> None:
+        location, blob = begin(client, repository), random_blob(50_000)
+        with ThreadPoolExecutor(len(twins)) as pool:
+            answers = list(pool.map(lambda c: c.finish_upload(location, blob.digest, blob.data), twins))
+        statuses = {answer.status_code for answer in answers}
+        assert 201 in statuses
+        assert statuses <= {201, 416}
+        check_created(client.finish_upload(location, blob.digest, blob.data), repository, blob.digest)
+        assert holds(client, repository, blob)
+
+    for _ in range(10):
+        race()
 
 
 def test_the_same_blob_from_several_clients_at_once(haven: HavenServer, project: str, repository: str) -> None:

@@ -233,6 +233,17 @@ def test_second_writer_is_refused_or_harmless(driver: StorageDriver) -> None:
     assert read(driver, key) == data
 
 
+def test_a_writer_that_is_released_unused_changes_nothing(driver: StorageDriver) -> None:
+    """Whoever learns under the lock that the upload went on without it must be able to leave."""
+    key = new_key()
+    state = append(driver, key, None, b"recorded by another")
+
+    driver.append(key, None, 0).discard()
+
+    assert append(driver, key, state, b"!")["bytes"] == 20
+    assert b"".join(driver.read_staged(key, state, 19)) == b"recorded by another"
+
+
 # --- sealing
 
 
