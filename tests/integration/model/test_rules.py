@@ -41,7 +41,8 @@ from haven_registry.services.delete import delete_manifest
 from haven_registry.services.pulls import PullCount, apply_pull_batch
 from haven_registry.services.restore import restore_manifest
 from tests.integration.model.conftest import Clock
-from tests.support.site import OWNER, Site, digest_of, image, index
+from tests.support.documents import digest_of, image, index
+from tests.support.site import OWNER, Site
 
 Windows = Callable[..., None]
 
