@@ -12,6 +12,7 @@ from haven_core.accounts.actors import forget_actors
 from haven_core.accounts.models import User
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
+from haven_core.domain.actor import Actor
 from haven_core.domain.names import is_username
 from haven_core.errors import BadRequest, Conflict, NotFound
 
@@ -76,6 +77,21 @@ def ensure_admin(password: str | None) -> str | None:
     except Conflict:
         return None  # another process of the same start was first
     return None if password else chosen
+
+
+def admin_actor() -> Actor:
+    """The first administrator, for what the installation does by itself. Raises NotFound before ensure_admin()."""
+    user = User.objects.filter(username=ADMIN, deleted_at=None).first()
+    if user is None:
+        raise NotFound("there is no account named admin")
+    return Actor(kind="user", user_id=user.pk, name=user.username, is_sysadmin=True, epoch=user.credential_epoch)
+
+
+def reset_admin(password: str) -> None:
+    """Give admin a new password, its rights and its log-in back. Raises BadRequest (rule), NotFound."""
+    passwords.check_rule(password)
+    values = {"password": passwords.hash_password(password), "is_active": True, "is_sysadmin": True}
+    _change(admin_actor().user_id, must_change_password=False, **values)
 
 
 def generate_password() -> str:

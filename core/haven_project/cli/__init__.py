@@ -1,0 +1,5 @@
+"""The `haven` command."""
+
+from haven_project.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,183 @@
+"""Commands that look into the data: setup, config, admin, fsck, prove. Each runs in a process of its own, with Django."""
+
+import argparse
+import os
+import sys
+from dataclasses import asdict
+from urllib.parse import urlsplit, urlunsplit
+
+from haven_core.config import VARIABLES, Config, load_config
+from haven_project.cli.main import FAILED, complain
+
+
+def _with_django(options: argparse.Namespace) -> Config:
+    """Settings and models. Raises ConfigError."""
+    if options.data:
+        os.environ["HAVEN_DATA_DIR"] = str(options.data.absolute())
+    config = load_config()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
+    import django
+
+    django.setup()
+    return config
+
+
+def setup(options: argparse.Namespace) -> int:
+    """Migrate, then make what a fresh registry has: a signing key, the admin, the project library."""
+    config = _with_django(options)
+    from django.db import DatabaseError, OperationalError, connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    try:
+        executor = MigrationExecutor(connection)
+        unknown = executor.loader.applied_migrations.keys() - executor.loader.disk_migrations.keys()
+        if unknown:
+            names = ", ".join(f"{app} {name}" for app, name in sorted(unknown))
+            return complain(
+                f"the database was made by a newer Haven ({names}); start that version, or restore a backup"
+            )
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            from django.core.management import call_command
+
+            call_command("migrate", verbosity=0, interactive=False)
+    except OperationalError as error:
+        return complain(f"the database can't be used: {str(error).strip().splitlines()[0]}")
+    except DatabaseError as error:
+        return complain(f"the database could not be migrated: {str(error).strip().splitlines()[0]}")
+    return _first_data(config)
+
+
+def _first_data(config: Config) -> int:
+    from haven_core.accounts.passwords import BadRequest
+    from haven_core.accounts.services import ensure_admin
+    from haven_core.projects.services import ensure_library
+    from haven_core.tokens.keys import ensure_key
+
+    ensure_key()
+    try:
+        generated = ensure_admin(os.environ.get("HAVEN_ADMIN_PASSWORD") or None)
+    except BadRequest as error:
+        return complain(f"HAVEN_ADMIN_PASSWORD: {error}")
+    if generated is not None:
+        _write_secret(config, generated)
+    ensure_library()
+    return 0
+
+
+def _write_secret(config: Config, password: str) -> None:
+    path = config.data_dir / "admin-password"
+    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(password + "\n")
+
+
+def config_show(options: argparse.Namespace) -> int:
+    """Every setting with its value, secrets hidden."""
+    if options.data:
+        os.environ["HAVEN_DATA_DIR"] = str(options.data.absolute())
+    values = asdict(load_config())
+    for variable in VARIABLES:
+        value = values[variable.field]
+        text = _hidden(str(value)) if variable.secret else str(value)
+        origin = "" if variable.name in os.environ else "  (default)"
+        print(f"{variable.name:<28} {text}{origin}\n{'':<28} {variable.meaning}")
+    return 0
+
+
+def _hidden(value: str) -> str:
+    """A URL without its password; anything else secret not at all."""
+    parts = urlsplit(value)
+    if parts.scheme and (parts.netloc or parts.path):
+        host = parts.netloc.rpartition("@")[2]
+        user = f"{parts.username}:***@" if parts.password else ""
+        return urlunsplit((parts.scheme, user + host, parts.path, parts.query, ""))
+    return "***" if value else ""
+
+
+def config_check(options: argparse.Namespace) -> int:
+    """Try database, broker and storage; exit code 1 when one fails."""
+    _with_django(options)
+    failures = 0
+    for name, try_it in (("database", _try_database), ("broker", _try_broker), ("storage", _try_storage)):
+        try:
+            try_it()
+            print(f"{name:<10} ok")
+        except Exception as error:  # noqa: BLE001  # whatever it is, the line below tells it
+            failures += 1
+            print(f"{name:<10} {str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}")
+    return FAILED if failures else 0
+
+
+def _try_database() -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _try_broker() -> None:
+    import redis
+
+    from haven_core.conf import config
+
+    redis.Redis.from_url(config().redis_url, socket_timeout=5).ping()
+
+
+def _try_storage() -> None:
+    from haven_registry.store import driver
+
+    driver().check()
+
+
+def reset_password(options: argparse.Namespace) -> int:
+    """A new password for admin; every session and cached proof of the old one ends."""
+    config = _with_django(options)
+    from haven_core.accounts.services import generate_password, reset_admin
+    from haven_core.errors import BadRequest
+
+    given = os.environ.get("HAVEN_ADMIN_PASSWORD") or None
+    password = given or generate_password()
+    try:
+        reset_admin(password)
+    except BadRequest as error:
+        return complain(f"HAVEN_ADMIN_PASSWORD: {error}")
+    if given is None:
+        _write_secret(config, password)
+        print(f"admin has a new password, in {config.data_dir / 'admin-password'}")
+    else:
+        (config.data_dir / "admin-password").unlink(missing_ok=True)
+        print("admin has the password of HAVEN_ADMIN_PASSWORD")
+    return 0
+
+
+def fsck(options: argparse.Namespace) -> int:
+    """Every invariant, one line each; exit code 1 when one is broken."""
+    _with_django(options)
+    from haven_gc.fsck import INVARIANTS, check, check_bytes
+    from haven_registry.store import driver
+
+    broken = check()
+    damaged: list[str] = [] if options.no_bytes else [str(damage) for damage in check_bytes(driver())]
+    for name in INVARIANTS:
+        if name in broken:
+            print(f"BROKEN  {name}: {broken[name]}")
+    for line in damaged:
+        print(f"BROKEN  bytes: {line}")
+    if broken or damaged:
+        return FAILED
+    print(f"clean: {len(INVARIANTS)} invariants hold" + ("" if options.no_bytes else ", and every blob has its bytes"))
+    return 0
+
+
+def prove(options: argparse.Namespace) -> int:
+    """Push and pull a tiny image over HTTP, as a client would."""
+    _with_django(options)
+    from haven_project.proof import ProofError, prove_push_and_pull
+
+    try:
+        prove_push_and_pull(options.url, ca=options.ca)
+    except ProofError as error:
+        print(f"haven: {error}", file=sys.stderr)
+        return FAILED
+    return 0

@@ -1,0 +1,55 @@
+"""`haven test` and `haven check`, for a checkout."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from haven_project.cli.main import UNUSABLE
+
+ROOT = Path(__file__).parents[3]
+PACKAGES = ("core", "registry", "gc", "portal", "deploy")
+
+
+def test(options: argparse.Namespace) -> int:
+    """Provide what the tests need, then run them. Exit code: pytest's."""
+    if not (ROOT / "tests").is_dir():
+        print("haven: `haven test` works in a checkout of Haven", file=sys.stderr)
+        return UNUSABLE
+    arguments = [word for word in options.pytest if word != "--"]
+    provided = subprocess.run([sys.executable, str(ROOT / "tests/support/provision.py")], cwd=ROOT, check=False)
+    if provided.returncode != 0:
+        return provided.returncode
+    markers = [] if options.long else ["-m", "not long"]
+    environment = {**os.environ, "HAVEN_DATA_DIR": str(ROOT / ".cache" / "test-data")}
+    command = [sys.executable, "-m", "pytest", *markers, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def check(_: argparse.Namespace) -> int:
+    """Everything that reads the code without running the product. Exit code 1 when something is found."""
+    bin_dir = Path(sys.executable).parent
+    data = ROOT / ".cache" / "check-data"
+    data.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "HAVEN_DATA_DIR": str(data), "PATH": f"{bin_dir}:{os.environ['PATH']}"}
+    steps = {
+        "ruff": ["ruff", "check", "."],
+        "format": ["ruff", "format", "--check", "."],
+        "types": ["mypy", *(str(path) for path in _package_dirs())],
+        "imports": ["lint-imports"],
+        "migrations": [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"],
+        "django": [sys.executable, "manage.py", "check"],
+        "shell": ["sh", "-n", "haven"],
+    }
+    failed = []
+    for name, command in steps.items():
+        print(f"== {name}", flush=True)
+        if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode != 0:
+            failed.append(name)
+    print(f"check: {'failed: ' + ', '.join(failed) if failed else 'all good'}")
+    return 1 if failed else 0
+
+
+def _package_dirs() -> list[Path]:
+    return [package for folder in PACKAGES for package in sorted((ROOT / folder).glob("haven_*"))]

@@ -1,0 +1,170 @@
+"""Words of the `haven` command, and which function each calls. Modules are imported when their command runs: the
+supervisor must stay small, and `haven version` must be quick."""
+
+import argparse
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from haven_core.config import ConfigError
+
+FAILED, UNUSABLE = 1, 2
+
+_EPILOG = """\
+examples:
+  haven up                              start on http://127.0.0.1:8080, data in ./data
+  haven up --tls --listen 0.0.0.0:8443  start for other machines, with a certificate of its own
+  haven status                          what is running, since when, with how many restarts
+  haven logs -f registry                follow one process's log
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 failed, 2 can't be done as asked (one line says why)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except ConfigError as error:
+        return complain(error)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return FAILED  # the reader of our output is gone
+
+
+def complain(error: object) -> int:
+    """One line on stderr, exit code 2."""
+    print(f"haven: {error}", file=sys.stderr)
+    return UNUSABLE
+
+
+def product_version() -> str:
+    """The installed version, or the checkout's."""
+    try:
+        return version("haven")
+    except PackageNotFoundError:
+        import tomllib
+
+        file = Path(__file__).parents[3] / "pyproject.toml"
+        return str(tomllib.loads(file.read_text())["project"]["version"])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="haven",
+        description="Haven, a container registry. `haven up` is all it takes to run one.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_stack_commands(commands)
+    _add_care_commands(commands)
+    _add_development_commands(commands)
+    return parser
+
+
+def _data_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: HAVEN_DATA_DIR or ./data)")
+
+
+def _add_stack_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    def lazily(name: str):  # type: ignore[no-untyped-def]
+        def run(options: argparse.Namespace) -> int:
+            from haven_project.cli import stack
+
+            return int(getattr(stack, name)(options))
+
+        return run
+
+    up = commands.add_parser("up", help="set up and start everything on this machine")
+    _data_option(up)
+    up.add_argument(
+        "--listen", metavar="HOST:PORT", help="default: HAVEN_LISTEN, else 127.0.0.1:8080 (with --tls 0.0.0.0:8443)"
+    )
+    up.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate of a private CA, made here")
+    up.add_argument("--detach", action="store_true", help="return when it is ready; `haven down` stops it")
+    up.set_defaults(run=lazily("up"))
+
+    down = commands.add_parser("down", help="stop it")
+    _data_option(down)
+    down.set_defaults(run=lazily("down"))
+
+    status = commands.add_parser("status", help="what is running; exit code 1 when it is not")
+    _data_option(status)
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.set_defaults(run=lazily("status"))
+
+    logs = commands.add_parser("logs", help="show the processes' logs")
+    _data_option(logs)
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    logs.add_argument(
+        "-n", "--lines", type=int, default=50, metavar="N", help="begin with the last N lines (default 50)"
+    )
+    logs.add_argument("name", nargs="*", help="such as registry, uploads, core, worker, nginx; all without one")
+    logs.set_defaults(run=lazily("logs"))
+
+    show_version = commands.add_parser("version", help="print the version")
+    show_version.set_defaults(run=lambda _: print(f"haven {product_version()}"))
+
+
+def _add_care_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    def lazily(name: str):  # type: ignore[no-untyped-def]
+        def run(options: argparse.Namespace) -> int:
+            from haven_project.cli import care
+
+            return int(getattr(care, name)(options))
+
+        return run
+
+    config = commands.add_parser("config", help="show or check the settings (HAVEN_* variables)")
+    actions = config.add_subparsers(metavar="ACTION", required=True)
+    for name, text in (
+        ("show", "print every setting, secrets hidden"),
+        ("check", "also try database, broker and storage"),
+    ):
+        action = actions.add_parser(name, help=text)
+        _data_option(action)
+        action.set_defaults(run=lazily(f"config_{name}"))
+
+    admin = commands.add_parser("admin", help="look after the admin account")
+    actions = admin.add_subparsers(metavar="ACTION", required=True)
+    reset = actions.add_parser(
+        "reset-password", help="give admin a new password (HAVEN_ADMIN_PASSWORD, else generated)"
+    )
+    _data_option(reset)
+    reset.set_defaults(run=lazily("reset_password"))
+
+    setup = commands.add_parser("setup", help="migrate the database and make the admin; `up` does it by itself")
+    _data_option(setup)
+    setup.set_defaults(run=lazily("setup"))
+
+    fsck = commands.add_parser("fsck", help="check every invariant of the data; exit code 1 when one is broken")
+    _data_option(fsck)
+    fsck.add_argument(
+        "--no-bytes", action="store_true", help="rows only: do not look whether each blob's bytes are there"
+    )
+    fsck.set_defaults(run=lazily("fsck"))
+
+    prove = commands.add_parser("prove", help="push and pull a tiny image over HTTP; `up` does it by itself")
+    _data_option(prove)
+    prove.add_argument("--url", required=True, help="such as http://127.0.0.1:8080")
+    prove.add_argument("--ca", type=Path, metavar="FILE", help="trust this CA certificate")
+    prove.set_defaults(run=lazily("prove"))
+
+
+def _add_development_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    def lazily(name: str):  # type: ignore[no-untyped-def]
+        def run(options: argparse.Namespace) -> int:
+            from haven_project.cli import develop
+
+            return int(getattr(develop, name)(options))
+
+        return run
+
+    test = commands.add_parser("test", help="install what the tests need and run them", prefix_chars="-")
+    test.add_argument("--all", action="store_true", dest="long", help="also the long ones: 10 GiB layer, soak")
+    test.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest, such as tests/unit -k digest")
+    test.set_defaults(run=lazily("test"))
+
+    check = commands.add_parser("check", help="linters, types, import contracts, migrations: what CI checks first")
+    check.set_defaults(run=lazily("check"))

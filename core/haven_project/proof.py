@@ -1,0 +1,66 @@
+"""The proof at start: a tiny image pushed to library/haven-proof and pulled back, over HTTP, byte for byte.
+
+It uses a token issued here rather than the admin's password, which may have changed since the first start.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from haven_core.accounts.services import admin_actor
+from haven_core.tokens.grants import issue_token
+from haven_core.tokens.scopes import Scope
+
+REPOSITORY = "library/haven-proof"
+_IMAGE = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
+_LAYER = b"haven"
+TIMEOUT_SECONDS = 30
+
+
+class ProofError(Exception):
+    """A step of the proof got another answer than it must; the text tells which."""
+
+
+def prove_push_and_pull(url: str, *, ca: Path | None = None) -> None:
+    """Push, pull, compare, and delete again. Raises ProofError."""
+    session = requests.Session()
+    session.verify = str(ca) if ca else True
+    session.trust_env = False  # a proxy of the environment does not lead back to this machine
+    grant = Scope("repository", REPOSITORY, frozenset({"pull", "push", "delete"}))
+    session.headers["Authorization"] = f"Bearer {issue_token(admin_actor(), [grant]).token}"
+    base = f"{url}/v2/{REPOSITORY}"
+    try:
+        config, layer = (_push_blob(session, url, base, data) for data in (_CONFIG, _LAYER))
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": _IMAGE, "config": config, "layers": [layer]}).encode()
+        headers = {"Content-Type": _IMAGE}
+        _expect(session.put(f"{base}/manifests/proof", manifest, headers=headers, timeout=TIMEOUT_SECONDS), 201)
+        pulled = _expect(session.get(f"{base}/manifests/proof", timeout=TIMEOUT_SECONDS), 200)
+        blob = _expect(session.get(f"{base}/blobs/{layer['digest']}", timeout=TIMEOUT_SECONDS), 200)
+        if pulled.content != manifest or blob.content != _LAYER:
+            raise ProofError("what was pulled is not what was pushed")
+        digest = pulled.headers["Docker-Content-Digest"]
+        _expect(session.delete(f"{base}/manifests/{digest}", timeout=TIMEOUT_SECONDS), 202)
+    except requests.RequestException as error:
+        raise ProofError(f"{url} does not answer: {error}") from error
+
+
+def _push_blob(session: requests.Session, url: str, base: str, data: bytes) -> dict[str, Any]:
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    started = _expect(session.post(f"{base}/blobs/uploads/", timeout=TIMEOUT_SECONDS), 202)
+    location = url + started.headers["Location"]
+    _expect(session.put(location, data, params={"digest": digest}, timeout=TIMEOUT_SECONDS), 201)
+    kind = "image.config.v1+json" if data == _CONFIG else "image.layer.v1.tar"
+    return {"mediaType": f"application/vnd.oci.{kind}", "digest": digest, "size": len(data)}
+
+
+def _expect(response: requests.Response, status: int) -> requests.Response:
+    if response.status_code != status:
+        request = response.request
+        raise ProofError(
+            f"{request.method} {request.url} answered {response.status_code} instead of {status}: {response.text[:300]}"
+        )
+    return response

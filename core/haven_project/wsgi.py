@@ -1,0 +1,44 @@
+"""The WSGI callables of the processes: `registry` (data plane), `core` (control plane), `all_in_one` (development)."""
+
+import os
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
+django.setup()
+
+from haven_api.token_service import token_application  # noqa: E402  # needs the settings above
+from haven_core.db.connections import on_live_connection  # noqa: E402
+from haven_registry.v2.app import application as distribution  # noqa: E402
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def registry(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """/v2 and /service/token: bare WSGI, no middleware."""
+    if environ["PATH_INFO"] == "/service/token":
+        return on_live_connection(lambda: token_application(environ, start_response), is_repeatable=True)
+    return distribution(environ, start_response)
+
+
+@lru_cache(maxsize=1)
+def _django() -> Application:
+    from django.core.wsgi import get_wsgi_application
+
+    return get_wsgi_application()  # type: ignore[return-value]  # Django types it as its handler
+
+
+def core(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """The REST API and the portal: Django. Loaded at the first request, so that the data plane never pays for it."""
+    return _django()(environ, start_response)
+
+
+def all_in_one(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Everything in one process, for development where there is no nginx."""
+    path: str = environ["PATH_INFO"]
+    if path.startswith("/v2/") or path in ("/v2", "/service/token"):
+        return registry(environ, start_response)
+    return core(environ, start_response)

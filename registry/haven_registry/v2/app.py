@@ -1,0 +1,105 @@
+"""The WSGI callable of /v2: route, identify, authorise, answer."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from haven_core.db.connections import on_live_connection
+from haven_registry.oci.reference import is_repository_name
+from haven_registry.v2 import authorization, blobs, errors, lists, manifests, routes, uploads
+from haven_registry.v2.http import REASONS, Request, Response
+from haven_registry.v2.routes import Route
+
+_log = logging.getLogger("haven.v2")
+_API_VERSION = ("Docker-Distribution-API-Version", "registry/2.0")
+_NOSNIFF = ("X-Content-Type-Options", "nosniff")
+
+StartResponse = Callable[..., Any]
+
+
+def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    """Serve one request of /v2 (PEP 3333)."""
+    request = Request(environ)
+    response = _respond(request)
+    if response.status >= 500:
+        _log.error(
+            "%s %s answered %s, request %s",
+            request.method,
+            request.path[:300],
+            response.status,
+            request.header("X_REQUEST_ID"),
+        )
+    headers = [_API_VERSION, _NOSNIFF, *response.headers]
+    length = response.content_length()
+    if length is not None and response.status not in (204, 304):
+        headers.append(("Content-Length", str(length)))
+    start_response(REASONS[response.status], headers)
+    if request.method == "HEAD":
+        return [b""]
+    return [response.body] if isinstance(response.body, bytes) else response.body
+
+
+def _respond(request: Request) -> Response:
+    try:
+        return on_live_connection(lambda: _dispatch(request), is_repeatable=request.method in ("GET", "HEAD"))
+    except Exception as error:  # noqa: BLE001  # the one boundary: whatever a handler raises becomes an answer
+        return errors.render(error)
+
+
+def _dispatch(request: Request) -> Response:
+    route = routes.resolve(request.path)
+    if route is None:
+        return errors.error_response(404, "UNSUPPORTED", "no such endpoint of the distribution API")
+    if request.method not in routes.METHODS[route.endpoint]:
+        refusal = errors.error_response(405, "UNSUPPORTED", f"{request.method[:16]!a} is not possible here")
+        refusal.headers.append(("Allow", ", ".join(routes.METHODS[route.endpoint])))
+        return refusal
+    return _on_repository(request, route) if route.name else _on_registry(request, route)
+
+
+def _on_registry(request: Request, route: Route) -> Response:
+    scopes = [authorization.CATALOG_SCOPE] if route.endpoint == routes.CATALOG else []
+    identity = authorization.identify(request, scopes)
+    if route.endpoint == routes.CATALOG:
+        authorization.require_catalog(request, identity)
+        return lists.catalog(request, identity)
+    authorization.require_identity(request, identity)
+    if route.endpoint == routes.EXTENSIONS:
+        return lists.extensions()
+    return Response(200, [("Content-Type", "application/json")], b"{}")
+
+
+def _on_repository(request: Request, route: Route) -> Response:
+    endpoint, name, reference = route
+    project, _, repository = name.partition("/")
+    if not is_repository_name(name):
+        return errors.error_response(
+            400, "NAME_INVALID", "a repository name has lower-case letters, digits and . _ - / between them"
+        )
+    if not repository:
+        return errors.error_response(
+            400, "NAME_INVALID", f"the repository has no project: push to a name such as library/{name}"
+        )
+    is_upload = endpoint in (routes.UPLOAD, routes.UPLOADS)
+    action = authorization.action_of(request.method, upload=is_upload)
+    identity = authorization.identify(request, [authorization.scope(name, action)])
+    access = authorization.authorize(request, identity, name, action, allow_expired=endpoint == routes.UPLOAD)
+    match endpoint, request.method:
+        case routes.MANIFEST, "GET" | "HEAD":
+            return manifests.get(request, project, repository, reference)
+        case routes.MANIFEST, "PUT":
+            return manifests.put(request, identity, access, project, repository, reference)
+        case routes.MANIFEST, _:
+            return manifests.delete(project, repository, reference)
+        case routes.BLOB, "GET" | "HEAD":
+            return blobs.get(request, project, repository, reference)
+        case routes.BLOB, _:
+            return blobs.delete(project, repository, reference)
+        case routes.UPLOADS, _:
+            return uploads.start(request, identity, access, project, repository)
+        case routes.UPLOAD, _:
+            return uploads.session(request, identity, access, project, repository, reference)
+        case routes.TAGS, _:
+            return lists.tags(request, project, repository)
+        case _:
+            return lists.referrers(request, project, repository, reference)

@@ -1,0 +1,9 @@
+"""Conditional requests on digests (RFC 9110, 13)."""
+
+
+def etag_matches(header: str | None, digest: str) -> bool:
+    """Whether an If-None-Match or If-Match names this digest: quoted, bare, weak, one of several, or *."""
+    if not header:
+        return False
+    names = (name.strip().removeprefix("W/").strip('"') for name in header.split(","))
+    return any(name in (digest, "*") for name in names)

@@ -1,0 +1,98 @@
+"""Counting pulls without writing: counts gather in memory and leave in batches.
+
+A pull adds to a dictionary. Every FLUSH_SECONDS a thread takes the dictionary and appends it, with an id, to a list in
+Valkey; a Celery task adds each batch to the tables exactly once (services.pulls). A killed process loses at most
+FLUSH_SECONDS of counts; without Valkey they stay in memory, up to MAX_KEYS different ones, and go when it is back.
+"""
+
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from haven_core.conf import config
+
+if TYPE_CHECKING:
+    import redis
+
+FLUSH_SECONDS = 5.0
+MAX_KEYS = 50_000
+QUEUE = "haven:pulls"
+
+_log = logging.getLogger("haven.pulls")
+_Key = tuple[int, str, str, str]  # repository id, digest, tag or '', day
+
+
+class PullBuffer:
+    """Counts of one process. count() is called by many threads; one background thread empties it."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._lock = threading.Lock()
+        self._counts: dict[_Key, int] = {}
+        self._client: redis.Redis | None = None
+        self._thread: threading.Thread | None = None
+
+    def count(self, repository_id: int, digest: str, tag: str) -> None:
+        """One pull now."""
+        key = (repository_id, digest, tag, datetime.now(UTC).strftime("%Y-%m-%d"))
+        with self._lock:
+            if key in self._counts or len(self._counts) < MAX_KEYS:
+                self._counts[key] = self._counts.get(key, 0) + 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="pull-counts", daemon=True)
+                self._thread.start()
+
+    def flush(self) -> int:
+        """Send what has gathered; returns how many keys went. On failure they are put back."""
+        from redis import RedisError  # a quarter of a second to import: not at the start of each worker
+
+        with self._lock:
+            counts, self._counts = self._counts, {}
+        if not counts:
+            return 0
+        try:
+            self._queue().rpush(QUEUE, encode_batch(uuid.uuid4(), counts, datetime.now(UTC)))
+        except RedisError as error:
+            _log.warning("pull counts wait for Valkey: %s", error)
+            with self._lock:
+                for key, number in counts.items():
+                    self._counts[key] = self._counts.get(key, 0) + number
+            return 0
+        return len(counts)
+
+    def _queue(self) -> "redis.Redis":
+        from redis import Redis
+
+        if self._client is None:
+            self._client = Redis.from_url(self._redis_url, socket_timeout=2, socket_connect_timeout=2)
+        return self._client
+
+    def _run(self) -> None:
+        tick = threading.Event()
+        while not tick.wait(FLUSH_SECONDS):
+            self.flush()
+
+
+def encode_batch(batch_id: uuid.UUID, counts: Mapping[_Key, int], now: datetime) -> str:
+    """The text of one batch, as services.pulls reads it."""
+    return json.dumps({"id": str(batch_id), "at": now.isoformat(), "counts": [[*key, n] for key, n in counts.items()]})
+
+
+_buffer: PullBuffer | None = None
+
+
+def count(repository_id: int, digest: str, tag: str) -> None:
+    """One pull of a manifest by GET, under the tag asked for or ''."""
+    global _buffer  # made at the first pull, after the server forked
+    if _buffer is None:
+        _buffer = PullBuffer(config().redis_url)
+    _buffer.count(repository_id, digest, tag)
+
+
+def flush() -> int:
+    """Send this process's counts now (at a clean stop, and in tests)."""
+    return _buffer.flush() if _buffer is not None else 0

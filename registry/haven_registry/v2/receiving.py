@@ -1,0 +1,89 @@
+"""Taking an upload's bytes: read, hash and store in one pass, in constant memory.
+
+The bytes a request brought count when the compare-and-set of record_progress succeeds: of two writers on one session
+one wins and the other is told. A request that ends early (client gone, worker killed) leaves the session at the last
+recorded offset, which GET reports and the next request continues.
+"""
+
+import hashlib
+from typing import Protocol
+
+from haven_registry.errors import SizeInvalid
+from haven_registry.oci.digest import Digest, new_hash
+from haven_registry.oci.errors import DigestInvalid
+from haven_registry.oci.http_ranges import parse_content_range
+from haven_registry.services.uploads import OpenUpload, record_progress
+from haven_registry.store import driver
+from haven_registry.v2.body import chunks
+from haven_registry.v2.http import Request
+
+CHECKPOINT_BYTES = 64 * 1024 * 1024
+
+
+class Hash(Protocol):
+    """What hashlib returns."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
+
+
+def append_body(request: Request, upload: OpenUpload, algorithm: str | None = None) -> OpenUpload:
+    """Append the request's body to the session; returns it as recorded, with those bytes durable.
+
+    Raises SizeInvalid (400) when the body is not as long as its headers say: too long, and nothing of it is kept; too
+    short, and what came is kept. Raises UploadConflict (416) when another request got there first, UploadBusy, and
+    StorageError.
+    """
+    algorithm = algorithm or upload.algorithm
+    start, limit = upload.received_bytes, _limit(request)
+    hasher: Hash | None = new_hash(algorithm) if start == 0 else None
+    writer = driver().append(upload.key, upload.staging, start)
+    recorded = start
+    try:
+        for piece in chunks(request):
+            if limit is not None and writer.size + len(piece) > limit:
+                raise SizeInvalid(f"the body is longer than its Content-Range of {limit} bytes")
+            if hasher is not None:
+                hasher.update(piece)
+            writer.write(piece)
+            if start + writer.size - recorded >= CHECKPOINT_BYTES and limit is None:
+                recorded = start + writer.size
+                upload = _record(upload, recorded, writer.checkpoint(), algorithm, hasher)
+        upload = _record(upload, start + writer.size, writer.close(), algorithm, hasher)
+    finally:
+        writer.discard()
+    declared = request.content_length if request.content_length is not None else limit
+    if declared is not None and writer.size < declared:
+        raise SizeInvalid(f"the body ended after {writer.size} of {declared} bytes; the upload is kept")
+    return upload
+
+
+def _limit(request: Request) -> int | None:
+    header = request.environ.get("HTTP_CONTENT_RANGE")
+    if not header:
+        return None
+    first, last = parse_content_range(header)
+    return last - first + 1
+
+
+def _record(upload: OpenUpload, received: int, staging: dict, algorithm: str, hasher: Hash | None) -> OpenUpload:
+    digest = f"{algorithm}:{hasher.hexdigest()}" if hasher is not None else None
+    return record_progress(upload, received_bytes=received, prefix_digest=digest, staging=staging)
+
+
+def require_digest(upload: OpenUpload, digest: Digest) -> None:
+    """Raise DigestInvalid unless the session's bytes have this digest.
+
+    Known without reading when one request brought them all under the same algorithm; else they are read once more.
+    """
+    known = upload.prefix_digest
+    if upload.received_bytes == 0:
+        known = f"{digest.algorithm}:{hashlib.new(digest.algorithm).hexdigest()}"
+    if known is None or not known.startswith(digest.algorithm + ":"):
+        hasher: Hash = new_hash(digest.algorithm)
+        for piece in driver().read_staged(upload.key, upload.staging, upload.received_bytes):
+            hasher.update(piece)
+        known = f"{digest.algorithm}:{hasher.hexdigest()}"
+    if known != str(digest):
+        raise DigestInvalid(f"the bytes received do not have the digest {digest}", {"received": known})

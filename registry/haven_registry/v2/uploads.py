@@ -1,0 +1,239 @@
+"""Uploads: POST, PATCH, PUT, GET, DELETE of a session; monolithic, mount and cancel (distribution-spec end-4 to end-6,
+end-11, end-13, end-14)."""
+
+import logging
+from uuid import UUID
+
+from haven_core.rbac.access import ProjectAccess
+from haven_registry import selectors
+from haven_registry.errors import BlobUnknown, RepositoryUnknown, UploadUnknown
+from haven_registry.models import Upload
+from haven_registry.oci.digest import SUPPORTED_ALGORITHMS, Digest
+from haven_registry.oci.errors import DigestInvalid, DigestUnsupported, OciError, RangeInvalid
+from haven_registry.oci.http_ranges import format_upload_range, parse_content_range
+from haven_registry.oci.reference import is_repository_name
+from haven_registry.services import uploads as service
+from haven_registry.services.blobs import mount_blob
+from haven_registry.services.repositories import get_or_create_repository
+from haven_registry.services.uploads import OpenUpload
+from haven_registry.storage.errors import StorageError, UploadBusy
+from haven_registry.store import driver
+from haven_registry.v2 import receiving
+from haven_registry.v2.authorization import PULL, PUSH, Challenge, Identity, may_pull, scope, token_covers
+from haven_registry.v2.errors import error_response, render
+from haven_registry.v2.http import Request, Response
+
+_log = logging.getLogger("haven.v2")
+
+
+class _Here:
+    """Where an upload request is: repository by name, the caller, what it may."""
+
+    def __init__(
+        self, request: Request, identity: Identity, access: ProjectAccess, project: str, repository: str
+    ) -> None:
+        self.request, self.identity, self.access = request, identity, access
+        self.project, self.repository = project, repository
+
+    @property
+    def name(self) -> str:
+        return f"{self.project}/{self.repository}"
+
+    @property
+    def owner(self) -> str:
+        actor = self.identity.actor
+        return f"{actor.kind}:{actor.user_id}"
+
+    def blob_created(self, digest: str) -> Response:
+        location = f"/v2/{self.name}/blobs/{digest}"
+        return Response(201, [("Location", location), ("Docker-Content-Digest", digest)])
+
+    def progress(self, status: int, upload: OpenUpload) -> Response:
+        return Response(
+            status,
+            [
+                ("Location", self.location(upload.id)),
+                ("Range", format_upload_range(upload.received_bytes)),
+                ("Docker-Upload-UUID", str(upload.id)),
+            ],
+        )
+
+    def location(self, upload_id: UUID) -> str:
+        """Path only: clients resolve it, and no proxy in between can make it wrong."""
+        return f"/v2/{self.name}/blobs/uploads/{upload_id}"
+
+
+def start(request: Request, identity: Identity, access: ProjectAccess, project: str, repository: str) -> Response:
+    """POST: a new session; with ?mount a link instead, with ?digest the whole blob at once."""
+    here = _Here(request, identity, access, project, repository)
+    if mount := request.parameter("mount"):
+        mounted = _mount(here, Digest.parse(mount), request.parameter("from"))
+        if mounted is not None:
+            return mounted
+    digest = None if mount else request.parameter("digest")
+    wanted = Digest.parse(digest) if digest else None
+    algorithm = wanted.algorithm if wanted else request.parameter("digest-algorithm") or "sha256"
+    if algorithm not in SUPPORTED_ALGORITHMS:
+        raise DigestUnsupported(f"digest algorithm {algorithm[:32]!a} is not one of {', '.join(SUPPORTED_ALGORITHMS)}")
+    repository_id = get_or_create_repository(access.project_id, repository)
+    upload = service.start_upload(repository_id=repository_id, owner=here.owner, algorithm=algorithm)
+    if wanted is None:
+        return here.progress(202, upload)
+    return _finish(here, receiving.append_body(request, upload), wanted)
+
+
+def _mount(here: _Here, digest: Digest, source: str | None) -> Response | None:
+    """201 when the blob could be linked; None lets the caller answer 202 with a session, as for anything that can't be
+    mounted (never 403 or 404: containerd gives up on those)."""
+    if source is None:
+        found = selectors.find_mountable_repository(here.access.project_id, str(digest))
+    else:
+        found = _mount_source(here, source)
+    if found is None:
+        return None
+    repository_id = get_or_create_repository(here.access.project_id, here.repository)
+    try:
+        mount_blob(
+            source_repository_id=found.id,
+            repository_id=repository_id,
+            project_id=here.access.project_id,
+            digest=str(digest),
+        )
+    except (BlobUnknown, RepositoryUnknown):
+        return None
+    return here.blob_created(str(digest))
+
+
+def _mount_source(here: _Here, source: str) -> selectors.FoundRepository | None:
+    """The source repository, when the caller may pull from it.
+
+    Both count: the caller's right now, and what the token was issued for. A token that was not issued for the source is
+    challenged for one that is, if its owner could have it; who can't pull the source learns nothing.
+    """
+    if not is_repository_name(source) or "/" not in source or not may_pull(here.identity, source):
+        return None
+    if not token_covers(here.identity, source, PULL):
+        raise Challenge(here.request, [scope(here.name, PUSH), scope(source, PULL)], "insufficient_scope")
+    project, _, repository = source.partition("/")
+    return selectors.find_repository(project, repository)
+
+
+def session(
+    request: Request, identity: Identity, access: ProjectAccess, project: str, repository: str, ref: str
+) -> Response:
+    """Everything on an existing session; another's session, or another repository's, is 404."""
+    here = _Here(request, identity, access, project, repository)
+    upload = _find(here, ref)
+    match request.method:
+        case "PATCH":
+            return _patch(here, upload)
+        case "PUT":
+            return _put(here, upload)
+        case "DELETE":
+            _cancel(upload)
+            return Response(204)
+        case _:
+            _require_open(upload)
+            return here.progress(204, upload)
+
+
+def _find(here: _Here, ref: str) -> OpenUpload:
+    try:
+        upload_id = UUID(ref)
+    except ValueError:
+        raise UploadUnknown(ref[:64]) from None
+    found = selectors.find_repository(here.project, here.repository)
+    if found is None or str(upload_id) != ref:
+        raise UploadUnknown(ref[:64])
+    upload = service.find_upload(upload_id=upload_id, repository_id=found.id, owner=here.owner)
+    claims = here.identity.claims
+    if here.identity.expired and claims is not None and not claims.iat <= upload.created_at.timestamp() <= claims.exp:
+        raise Challenge(here.request, [scope(here.name, PUSH)], "invalid_token")  # the token did not begin this upload
+    return upload
+
+
+def _require_open(upload: OpenUpload) -> None:
+    if upload.state != Upload.OPEN:
+        raise UploadUnknown(str(upload.id))
+
+
+def _patch(here: _Here, upload: OpenUpload) -> Response:
+    _require_open(upload)
+    refusal = _range_refusal(here, upload)
+    if refusal is not None:
+        return refusal
+    try:
+        return here.progress(202, receiving.append_body(here.request, upload))
+    except UploadBusy as error:
+        return _with_status(here, upload, render(error))
+
+
+def _put(here: _Here, upload: OpenUpload) -> Response:
+    text = here.request.parameter("digest")
+    if not text:
+        raise DigestInvalid("the digest parameter is missing; the upload is kept")
+    digest = Digest.parse(text)
+    if upload.state == Upload.COMMITTED and upload.digest == str(digest):
+        return here.blob_created(str(digest))  # the client lost our first answer
+    _require_open(upload)
+    refusal = _range_refusal(here, upload)
+    if refusal is not None:
+        return refusal
+    if here.request.has_body:
+        try:
+            upload = receiving.append_body(here.request, upload, digest.algorithm)
+        except UploadBusy as error:
+            return _with_status(here, upload, render(error))
+    return _finish(here, upload, digest)
+
+
+def _range_refusal(here: _Here, upload: OpenUpload) -> Response | None:
+    """416 with the session's true state when a chunk does not begin where the bytes end; nothing has been read then."""
+    header = here.request.environ.get("HTTP_CONTENT_RANGE")
+    if not header:
+        return None
+    try:
+        start, end = parse_content_range(header)
+    except RangeInvalid as error:
+        return _with_status(here, upload, render(error))
+    if start != upload.received_bytes:
+        message = f"the upload has {upload.received_bytes} bytes; a chunk beginning at {start} does not continue it"
+        return _with_status(here, upload, error_response(416, "RANGE_INVALID", message))
+    length = here.request.content_length
+    if length is not None and length != end - start + 1:
+        return error_response(
+            400, "SIZE_INVALID", f"Content-Range has {end - start + 1} bytes, Content-Length {length}"
+        )
+    return None
+
+
+def _with_status(here: _Here, upload: OpenUpload, response: Response) -> Response:
+    """Where to go on. No Range before the first byte: `0-0` would be read as one byte received."""
+    response.headers.append(("Location", here.location(upload.id)))
+    if upload.received_bytes:
+        response.headers.append(("Range", format_upload_range(upload.received_bytes)))
+    return response
+
+
+def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
+    """Check the digest, make the bytes durable at their key, publish. A wrong digest ends the session with 400."""
+    try:
+        receiving.require_digest(upload, digest)
+    except OciError:
+        _cancel(upload)
+        raise
+    driver().seal(upload.key, upload.staging, upload.received_bytes)
+    service.commit_upload(
+        upload=upload, project_id=here.access.project_id, digest=str(digest), size=upload.received_bytes
+    )
+    return here.blob_created(str(digest))
+
+
+def _cancel(upload: OpenUpload) -> None:
+    """End the session, then remove its bytes; what is left by a crash in between is the sweeper's."""
+    _require_open(upload)
+    service.cancel_upload(upload.id)
+    try:
+        driver().abandon(upload.key, upload.staging)
+    except StorageError:
+        _log.warning("bytes of upload %s stay for the sweeper", upload.id, exc_info=True)
