@@ -5,7 +5,7 @@ what: the caller has authorised the project.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,18 @@ def find_repository(project: str, name: str) -> FoundRepository | None:
         "SELECT id, project_id FROM repository WHERE full_name = %s AND deleted_at IS NULL", f"{project}/{name}"
     )
     return FoundRepository(*rows[0]) if rows else None
+
+
+def count_repositories(project_ids: Collection[int]) -> dict[int, int]:
+    """Live repositories of each project that has any."""
+    if not project_ids:
+        return {}
+    rows = backend.sql(
+        "SELECT project_id, count(*) FROM repository WHERE deleted_at IS NULL "
+        f"AND project_id IN ({backend.placeholders(project_ids)}) GROUP BY project_id",
+        *project_ids,
+    )
+    return dict(rows)
 
 
 def find_blob(project: str, repository: str, digest: str) -> FoundBlob | None:

@@ -1,7 +1,8 @@
 """SQL that differs, or that the ORM can't say: locks weaker than UPDATE, INSERT … ON CONFLICT … RETURNING, keys that
 check at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,8 @@ from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, models
 
 MAX_ROWS_PER_INSERT = 500
+_RELAX_POSTGRESQL = ("SET synchronous_commit = off", "RESET synchronous_commit")
+_RELAX_SQLITE = ("PRAGMA synchronous = NORMAL", "PRAGMA synchronous = FULL")
 
 Row = tuple[Any, ...]
 
@@ -73,6 +76,20 @@ def sql(text: str, *parameters: Any) -> list[Row]:
 def _with_question_marks(text: str) -> str:
     """The same statement in sqlite3's spelling of parameters."""
     return text.replace("%s", "?").replace("%%", "%")
+
+
+@contextmanager
+def relaxed_commit(*, is_relaxed: bool) -> Iterator[None]:
+    """Within, a transaction's COMMIT does not wait for the disk (see transactions.run_write)."""
+    if not is_relaxed:
+        yield
+        return
+    off, on = _RELAX_POSTGRESQL if is_postgresql() else _RELAX_SQLITE
+    sql(off)
+    try:
+        yield
+    finally:
+        sql(on)
 
 
 def placeholders(values: Sequence[Any]) -> str:

@@ -75,7 +75,7 @@ def start_upload(*, repository_id: int, owner: str, algorithm: str = "sha256") -
         if not created:
             raise RepositoryUnknown
 
-    run_write(work)
+    run_write(work, is_durable=False)  # a lost session is begun again
     return OpenUpload(upload_id, repository_id, key, Upload.OPEN, owner, algorithm, 0, None, None, 0, None, now)
 
 
@@ -121,7 +121,7 @@ def record_progress(
             upload, received_bytes=received_bytes, prefix_digest=prefix_digest, staging=staging, version=changed[0][0]
         )
 
-    return run_write(work)
+    return run_write(work, is_durable=False)  # the commit that publishes the blob takes it along
 
 
 def commit_upload(*, upload: OpenUpload, project_id: int, digest: str, size: int) -> None:
