@@ -51,13 +51,13 @@ def _first_data(config: Config) -> int:
     from haven_core.accounts.services import ensure_admin
     from haven_core.projects.services import ensure_library
 
-    from haven_core.accounts.passwords import PasswordRejected
+    from haven_core.accounts.passwords import BadRequest
     from haven_core.tokens.keys import ensure_key
 
     ensure_key()
     try:
         generated = ensure_admin(os.environ.get("HAVEN_ADMIN_PASSWORD") or None)
-    except PasswordRejected as error:
+    except BadRequest as error:
         return complain(f"HAVEN_ADMIN_PASSWORD: {error}")
     if generated is not None:
         _write_secret(config, generated)
@@ -136,13 +136,13 @@ def reset_password(options: argparse.Namespace) -> int:
     config = _with_django(options)
     from haven_core.accounts.services import reset_admin_password
 
-    from haven_core.accounts.passwords import PasswordRejected, generate_password
+    from haven_core.accounts.passwords import BadRequest, generate_password
 
     given = os.environ.get("HAVEN_ADMIN_PASSWORD") or None
     password = given or generate_password()
     try:
-        reset_admin_password(password)
-    except PasswordRejected as error:
+        reset_admin(password)
+    except BadRequest as error:
         return complain(f"HAVEN_ADMIN_PASSWORD: {error}")
     if given is None:
         _write_secret(config, password)

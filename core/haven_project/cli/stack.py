@@ -216,8 +216,7 @@ def _duration(seconds: float) -> str:
 
 def logs(options: argparse.Namespace) -> int:
     """Print the processes' logs."""
-    for line in tail_logs(
-        data_dir_of(options), follow=options.follow, names=frozenset(options.name), lines=options.lines
-    ):
-        print(line, flush=options.follow)
+    found = tail_logs(data_dir_of(options), follow=options.follow, names=options.name, lines=options.lines)
+    for name, line in found:
+        print(f"{name:<10} {line}", flush=options.follow)
     return 0
