@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -45,6 +46,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return Response(envelope(CODES.get(status, "UNKNOWN"), _text(error.detail)), status=status, headers=headers)
     if isinstance(error, Http404):
         return Response(envelope(CODES[404], "not found"), status=404)
+    if isinstance(error, RequestDataTooBig):
+        return Response(envelope(CODES[413], "the request body is too large"), status=413)
     request = context["request"]
     _log.error("%s %s failed, request %s", request.method, request.path, request_id(request), exc_info=error)
     return Response(INTERNAL, status=500)
