@@ -68,13 +68,24 @@ class Variable:
 
 VARIABLES = (
     Variable("HAVEN_DATA_DIR", "data_dir", "folder of the embedded stack"),
-    Variable("HAVEN_DATABASE_URL", "database_url", "sqlite:///PATH or postgresql://user:password@host:port/name", secret=True),
+    Variable(
+        "HAVEN_DATABASE_URL", "database_url", "sqlite:///PATH or postgresql://user:password@host:port/name", secret=True
+    ),
     Variable("HAVEN_REDIS_URL", "redis_url", "redis://…, rediss://… or unix:///PATH", secret=True),
     Variable("HAVEN_STORAGE_URL", "storage_url", "file:///PATH or s3://bucket/prefix?endpoint=…&region=…"),
-    Variable("HAVEN_S3_ACCESS_KEY", "s3_access_key", "S3 access key; without it boto3's own sources are used", secret=True),
+    Variable(
+        "HAVEN_S3_ACCESS_KEY", "s3_access_key", "S3 access key; without it boto3's own sources are used", secret=True
+    ),
     Variable("HAVEN_S3_SECRET_KEY", "s3_secret_key", "S3 secret key", secret=True),
-    Variable("HAVEN_EXTERNAL_URL", "external_url", "what clients call this registry, such as https://registry.example.com"),
-    Variable("HAVEN_SECRET_KEY", "secret_key", "at least 32 characters; encrypts secrets at rest and signs sessions", secret=True),
+    Variable(
+        "HAVEN_EXTERNAL_URL", "external_url", "what clients call this registry, such as https://registry.example.com"
+    ),
+    Variable(
+        "HAVEN_SECRET_KEY",
+        "secret_key",
+        "at least 32 characters; encrypts secrets at rest and signs sessions",
+        secret=True,
+    ),
     Variable("HAVEN_DEBUG", "debug", "true or false; never true in production"),
     Variable("HAVEN_LOG_LEVEL", "log_level", "DEBUG, INFO, WARNING or ERROR"),
     Variable("HAVEN_ACCEL_REDIRECT", "accel_redirect", "true when nginx is in front and sends the blobs' files itself"),
@@ -167,7 +178,9 @@ def _log_level(name: str, text: str) -> str:
 
 def _secret_key(name: str, text: str) -> str:
     if len(text) < _MINIMUM_KEY_LENGTH:
-        raise ConfigError(f"{name} needs at least {_MINIMUM_KEY_LENGTH} characters; `openssl rand -base64 48` makes one")
+        raise ConfigError(
+            f"{name} needs at least {_MINIMUM_KEY_LENGTH} characters; `openssl rand -base64 48` makes one"
+        )
     return text
 
 

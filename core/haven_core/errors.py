@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 class HavenError(Exception):
     """Base of everything the services raise.
 
-    status: HTTP status. oci_code: the code on /v2 (distribution-spec, error codes). api_code: Harbor's code on /api.
+    status: HTTP status. api_status: the one on /api, where Harbor answers another than /v2.
+    oci_code: the code on /v2 (distribution-spec, error codes). api_code: Harbor's code on /api.
     """
 
     status: ClassVar[int] = 500
+    api_status: ClassVar[int | None] = None
     oci_code: ClassVar[str] = "UNKNOWN"
     api_code: ClassVar[str] = "UNKNOWN"
     message: ClassVar[str] = "internal error"
@@ -73,6 +75,15 @@ class ProjectUnknown(HavenError):
     message = "project not found"
 
 
+class NotFound(HavenError):
+    """No such thing, or none the caller may see."""
+
+    status = 404
+    oci_code = "NAME_UNKNOWN"
+    api_code = "NOT_FOUND"
+    message = "not found"
+
+
 class ProjectInUse(HavenError):
     """The project still holds repositories."""
 
@@ -113,7 +124,7 @@ class QuotaExceeded(HavenError):
 def human_size(size: int) -> str:
     """Bytes in Harbor's words: '510.7 MiB'."""
     value, unit = float(size), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007  # the unit that ended the loop is the answer
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):  # the unit that ended the loop is the answer
         if abs(value) < 1024 or unit == "TiB":
             break
         value /= 1024

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import requests
-
 from haven_core.accounts.services import admin_actor
+
 from haven_core.tokens.grants import issue_token
+from haven_core.tokens.scopes import Scope
 
 REPOSITORY = "library/haven-proof"
 _IMAGE = "application/vnd.oci.image.manifest.v1+json"
@@ -29,9 +30,8 @@ def prove_push_and_pull(url: str, *, ca: Path | None = None) -> None:
     session = requests.Session()
     session.verify = str(ca) if ca else True
     session.trust_env = False  # a proxy of the environment does not lead back to this machine
-    actions = ("pull", "push", "delete")
-    token, _, _ = issue_token(admin_actor(), [("repository", REPOSITORY, actions)])
-    session.headers["Authorization"] = f"Bearer {token}"
+    grant = Scope("repository", REPOSITORY, frozenset({"pull", "push", "delete"}))
+    session.headers["Authorization"] = f"Bearer {issue_token(admin_actor(), [grant]).token}"
     base = f"{url}/v2/{REPOSITORY}"
     try:
         config, layer = (_push_blob(session, url, base, data) for data in (_CONFIG, _LAYER))

@@ -1,5 +1,8 @@
 """Every URL of the core process."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/", include("haven_api.urls")),
+    path("", include("haven_portal.urls")),
+]

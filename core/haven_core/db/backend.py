@@ -2,7 +2,7 @@
 check at once."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -64,6 +64,11 @@ def _adapt(value: Any) -> Any:
     return value.hex if isinstance(value, UUID) and not is_postgresql() else value
 
 
+def as_datetime(raw: datetime) -> datetime:
+    """A time as sql() returns it (SQLite: without zone) as an aware datetime."""
+    return raw if raw.tzinfo else raw.replace(tzinfo=UTC)
+
+
 def locked(queryset: "models.QuerySet[Any, Any]", strength: str, *, skip_locked: bool = False) -> list[Row]:
     """Run a values_list() query now and lock the rows of its main table. Values come raw: ask for ids and numbers."""
     try:
@@ -88,9 +93,9 @@ def insert(
     on_conflict is the SQL after ON CONFLICT, such as "DO NOTHING": then only rows really inserted are returned, which
     bulk_create(ignore_conflicts=True) can't tell. Returned values are raw: ids and numbers only.
     """
-    fields = [model._meta.get_field(name) for name in names]
+    fields: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)  # type: ignore[union-attr]
+    columns = ", ".join(quote(field.column or "") for field in fields)
     head = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES "
     tail = (f" ON CONFLICT {on_conflict}" if on_conflict else "") + f" RETURNING {', '.join(returning)}"
     one = "(" + ", ".join(["%s"] * len(fields)) + ")"
@@ -99,7 +104,7 @@ def insert(
         for start in range(0, len(rows), MAX_ROWS_PER_INSERT):
             chunk = rows[start : start + MAX_ROWS_PER_INSERT]
             values = [
-                field.get_db_prep_save(value, connection)  # type: ignore[union-attr]
+                field.get_db_prep_save(value, connection)
                 for row in chunk
                 for field, value in zip(fields, row, strict=True)
             ]

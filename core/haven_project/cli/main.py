@@ -78,7 +78,9 @@ def _add_stack_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
 
     up = commands.add_parser("up", help="set up and start everything on this machine")
     _data_option(up)
-    up.add_argument("--listen", metavar="HOST:PORT", help="default: HAVEN_LISTEN, else 127.0.0.1:8080 (with --tls 0.0.0.0:8443)")
+    up.add_argument(
+        "--listen", metavar="HOST:PORT", help="default: HAVEN_LISTEN, else 127.0.0.1:8080 (with --tls 0.0.0.0:8443)"
+    )
     up.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate of a private CA, made here")
     up.add_argument("--detach", action="store_true", help="return when it is ready; `haven down` stops it")
     up.set_defaults(run=lazily("up"))
@@ -95,7 +97,9 @@ def _add_stack_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     logs = commands.add_parser("logs", help="show the processes' logs")
     _data_option(logs)
     logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
-    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="begin with the last N lines (default 50)")
+    logs.add_argument(
+        "-n", "--lines", type=int, default=50, metavar="N", help="begin with the last N lines (default 50)"
+    )
     logs.add_argument("name", nargs="*", help="such as registry, uploads, core, worker, nginx; all without one")
     logs.set_defaults(run=lazily("logs"))
 
@@ -114,14 +118,19 @@ def _add_care_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 
     config = commands.add_parser("config", help="show or check the settings (HAVEN_* variables)")
     actions = config.add_subparsers(metavar="ACTION", required=True)
-    for name, text in (("show", "print every setting, secrets hidden"), ("check", "also try database, broker and storage")):
+    for name, text in (
+        ("show", "print every setting, secrets hidden"),
+        ("check", "also try database, broker and storage"),
+    ):
         action = actions.add_parser(name, help=text)
         _data_option(action)
         action.set_defaults(run=lazily(f"config_{name}"))
 
     admin = commands.add_parser("admin", help="look after the admin account")
     actions = admin.add_subparsers(metavar="ACTION", required=True)
-    reset = actions.add_parser("reset-password", help="give admin a new password (HAVEN_ADMIN_PASSWORD, else generated)")
+    reset = actions.add_parser(
+        "reset-password", help="give admin a new password (HAVEN_ADMIN_PASSWORD, else generated)"
+    )
     _data_option(reset)
     reset.set_defaults(run=lazily("reset_password"))
 
@@ -131,7 +140,9 @@ def _add_care_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 
     fsck = commands.add_parser("fsck", help="check every invariant of the data; exit code 1 when one is broken")
     _data_option(fsck)
-    fsck.add_argument("--no-bytes", action="store_true", help="rows only: do not look whether each blob's bytes are there")
+    fsck.add_argument(
+        "--no-bytes", action="store_true", help="rows only: do not look whether each blob's bytes are there"
+    )
     fsck.set_defaults(run=lazily("fsck"))
 
     prove = commands.add_parser("prove", help="push and pull a tiny image over HTTP; `up` does it by itself")

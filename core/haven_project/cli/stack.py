@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from haven_core.config import ConfigError, load_config
 from haven_deploy.certificates import Certificates, ensure_certificates, local_names_and_addresses, trust_instructions
 from haven_deploy.control import read_status, run_foreground, stop, wait_for_guardian
 from haven_deploy.data_dir import prepare_data_dir
@@ -18,6 +17,8 @@ from haven_deploy.embedded import EmbeddedOptions, embedded_stack
 from haven_deploy.errors import DeployError
 from haven_deploy.logs import tail_logs
 from haven_deploy.ports import require_port_free
+
+from haven_core.config import ConfigError, load_config
 from haven_project.cli.main import FAILED, UNUSABLE, complain
 
 DETACHED_START_SECONDS = 120
@@ -43,7 +44,7 @@ def _run(options: argparse.Namespace) -> int:
     data_dir = prepare_data_dir(data_dir_of(options))
     wait_for_guardian(data_dir)
     require_port_free(host, port)
-    certificates = _certificates(data_dir, host) if options.tls else None
+    certificates = _certificates(data_dir) if options.tls else None
     environment = {**os.environ, "HAVEN_DATA_DIR": str(data_dir)}
     embedded = EmbeddedOptions(
         data_dir=data_dir,
@@ -68,7 +69,9 @@ def _run(options: argparse.Namespace) -> int:
         proof = ["prove", "--url", url, *(["--ca", str(certificates.ca)] if certificates else [])]
         if _command(environment, *proof) != 0:
             raise ProofFailed(data_dir)
-        print(_welcome(config.external_url or url, data_dir, certificates, host, port, embedded.nginx is None), flush=True)
+        print(
+            _welcome(config.external_url or url, data_dir, certificates, host, port, embedded.nginx is None), flush=True
+        )
 
     try:
         run_foreground(data_dir, embedded_stack(embedded), on_ready=on_ready)
@@ -82,7 +85,9 @@ class ProofFailed(Exception):
     """The stack is up but a push and pull through it failed."""
 
     def __init__(self, data_dir: Path) -> None:
-        super().__init__(f"started, but pushing and pulling an image failed; stopped again. The logs are in {data_dir}/log")
+        super().__init__(
+            f"started, but pushing and pulling an image failed; stopped again. The logs are in {data_dir}/log"
+        )
 
 
 def _with(options: EmbeddedOptions, environment: Mapping[str, str], storage: Path | None = None) -> EmbeddedOptions:
@@ -94,11 +99,13 @@ def _with(options: EmbeddedOptions, environment: Mapping[str, str], storage: Pat
 
 def _command(environment: Mapping[str, str], *words: str) -> int:
     """Another haven command, in a process of its own, so that its memory goes when it ends."""
-    return subprocess.run([sys.executable, "-m", "haven_project.cli", *words], env=dict(environment), check=False).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "haven_project.cli", *words], env=dict(environment), check=False
+    ).returncode
 
 
 def _listen_address(options: argparse.Namespace) -> tuple[str, int]:
-    default = "0.0.0.0:8443" if options.tls else "127.0.0.1:8080"  # noqa: S104  # TLS is for other machines
+    default = "0.0.0.0:8443" if options.tls else "127.0.0.1:8080"  # TLS is for other machines
     text = options.listen or os.environ.get("HAVEN_LISTEN") or default
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
@@ -112,7 +119,7 @@ def _shown_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _certificates(data_dir: Path, host: str) -> Certificates:
+def _certificates(data_dir: Path) -> Certificates:
     names, addresses = local_names_and_addresses()
     return ensure_certificates(data_dir / "tls", names, addresses)
 
@@ -132,7 +139,10 @@ def _welcome(url: str, data_dir: Path, tls: Certificates | None, host: str, port
         f"  docker push {registry}/library/IMAGE",
     ]
     if is_development:
-        lines += ["", "Development mode: there is no nginx, the application server answers the port itself. Install nginx for real use."]
+        lines += [
+            "",
+            "Development mode: there is no nginx, the application server answers the port itself. Install nginx for real use.",
+        ]
     if tls:
         lines += ["", trust_instructions(tls.ca, _shown_host(host), port).rstrip()]
     elif not registry.startswith(("127.", "localhost", "[::1]")):
@@ -188,7 +198,10 @@ def status(options: argparse.Namespace) -> int:
     print(f"{found.state} for {_duration(now - found.started_at)}, supervisor {found.pid}")
     for process in found.processes:
         restarts = f", restarted {process.restarts}×" if process.restarts else ""
-        print(f"  {process.name:<10} {process.state:<9} pid {process.pid or '-':<8} for {_duration(now - process.since)}{restarts}")
+        print(
+            f"  {process.name:<10} {process.state:<9} pid {process.pid or '-':<8} "
+            f"for {_duration(now - process.since)}{restarts}"
+        )
     return 0
 
 
@@ -203,6 +216,7 @@ def _duration(seconds: float) -> str:
 
 def logs(options: argparse.Namespace) -> int:
     """Print the processes' logs."""
-    for line in tail_logs(data_dir_of(options), follow=options.follow, names=frozenset(options.name), lines=options.lines):
-        print(line, flush=options.follow)
+    found = tail_logs(data_dir_of(options), follow=options.follow, names=options.name, lines=options.lines)
+    for name, line in found:
+        print(f"{name:<10} {line}", flush=options.follow)
     return 0

@@ -36,8 +36,7 @@ class Manifest(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["repository", "digest"], name="manifest_digest"),
             models.CheckConstraint(
-                condition=Q(deleted_at=None, purge_after=None)
-                | Q(deleted_at__isnull=False, purge_after__isnull=False),
+                condition=Q(deleted_at=None, purge_after=None) | Q(deleted_at__isnull=False, purge_after__isnull=False),
                 name="manifest_trash",
             ),
         ]

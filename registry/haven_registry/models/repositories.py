@@ -9,11 +9,16 @@ from haven_core.models import Project
 
 
 class Repository(models.Model):
-    """A name below a project, without the project's own. In the trash, deleted_at hides everything below at once;
-    nothing below is touched before purge_after."""
+    """A name below a project.
+
+    name: without the project's. full_name: 'project/name', as clients say it; it can be stored because project
+        names never change, and makes lookups and the catalog (byte order of full names) one index. fsck watches it.
+    In the trash, deleted_at hides everything below at once; nothing below is touched before purge_after.
+    """
 
     project = reference(Project)
     name = NameField(max_length=255)
+    full_name = NameField(max_length=511)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     purge_after = models.DateTimeField(null=True, blank=True)
@@ -21,10 +26,9 @@ class Repository(models.Model):
     class Meta:
         db_table = "repository"
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], condition=Q(deleted_at=None), name="repository_name"),
+            models.UniqueConstraint(fields=["full_name"], condition=Q(deleted_at=None), name="repository_name"),
             models.CheckConstraint(
-                condition=Q(deleted_at=None, purge_after=None)
-                | Q(deleted_at__isnull=False, purge_after__isnull=False),
+                condition=Q(deleted_at=None, purge_after=None) | Q(deleted_at__isnull=False, purge_after__isnull=False),
                 name="repository_trash",
             ),
         ]

@@ -1,4 +1,3 @@
-# ruff: noqa: N818 -- named after the error codes of the specification
 """What can be wrong with the OCI values a client sends.
 
 Plain Python: a renderer turns these into the error body of the distribution specification. `code` is the

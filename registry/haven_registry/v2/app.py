@@ -22,7 +22,13 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
     request = Request(environ)
     response = _respond(request)
     if response.status >= 500:
-        _log.error("%s %s answered %s, request %s", request.method, request.path[:300], response.status, request.header("X_REQUEST_ID"))
+        _log.error(
+            "%s %s answered %s, request %s",
+            request.method,
+            request.path[:300],
+            response.status,
+            request.header("X_REQUEST_ID"),
+        )
     headers = [_API_VERSION, _NOSNIFF, *response.headers]
     length = response.content_length()
     if length is not None and response.status not in (204, 304):
@@ -67,7 +73,9 @@ def _on_repository(request: Request, route: Route) -> Response:
     endpoint, name, reference = route
     project, _, repository = name.partition("/")
     if not is_repository_name(name):
-        return errors.error_response(400, "NAME_INVALID", "a repository name has lower-case letters, digits and . _ - / between them")
+        return errors.error_response(
+            400, "NAME_INVALID", "a repository name has lower-case letters, digits and . _ - / between them"
+        )
     if not repository:
         return errors.error_response(
             400, "NAME_INVALID", f"the repository has no project: push to a name such as library/{name}"

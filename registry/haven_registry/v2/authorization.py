@@ -1,9 +1,10 @@
 """Who asks, and whether they may. Every refusal is 401 with a challenge, never 403 or 404, so that a private repository
 and one that does not exist can't be told apart (Harbor, v2auth; protocol of the token specification)."""
 
-import base64
-import binascii
 from dataclasses import dataclass
+from typing import Literal
+
+from haven_core.accounts.basic import parse_basic
 from haven_core.accounts.credentials import verify_basic
 from haven_core.domain.actor import ANONYMOUS, Actor
 from haven_core.errors import Unauthorized
@@ -17,13 +18,15 @@ CATALOG_SCOPE = "registry:catalog:*"
 _ACTIONS = {"GET": PULL, "HEAD": PULL, "POST": PUSH, "PUT": PUSH, "PATCH": PUSH, "DELETE": DELETE}
 # stable spellings: clients compare scopes as strings
 _SCOPE_ACTIONS = {PULL: "pull", PUSH: "pull,push", DELETE: "delete"}
-UPLOAD_GRACE_SECONDS = 24 * 3600
+_NEEDED = {action: frozenset({action}) for action in (PULL, PUSH, DELETE)}
 
 
 class Challenge(Unauthorized):
     """401, with the WWW-Authenticate value that tells the client where to get a token for what."""
 
-    def __init__(self, request: Request, scopes: list[str], error: str | None = None) -> None:
+    def __init__(
+        self, request: Request, scopes: list[str], error: Literal["invalid_token", "insufficient_scope"] | None = None
+    ) -> None:
         super().__init__("authentication required" if error is None else "the token does not allow this")
         self.header = bearer_challenge(request.base_url, scopes, error)
 
@@ -48,13 +51,13 @@ def identify(request: Request, scopes: list[str]) -> Identity:
     if not header:
         return Identity(ANONYMOUS, is_anonymous_request=True)
     scheme, _, value = header.partition(" ")
-    match scheme.lower():
-        case "bearer":
-            return _from_bearer(value.strip(), request, scopes)
-        case "basic":
-            return Identity(_from_basic(value.strip(), request, scopes))
-        case _:
-            raise Challenge(request, scopes)
+    if scheme.lower() == "bearer":
+        return _from_bearer(value.strip(), request, scopes)
+    credentials = parse_basic(header)
+    actor = verify_basic(*credentials, address=request.client_address) if credentials else None
+    if actor is None:
+        raise Challenge(request, scopes)
+    return Identity(actor)
 
 
 def _from_bearer(token: str, request: Request, scopes: list[str]) -> Identity:
@@ -70,17 +73,6 @@ def _from_bearer(token: str, request: Request, scopes: list[str]) -> Identity:
     return Identity(actor, claims, expired)
 
 
-def _from_basic(value: str, request: Request, scopes: list[str]) -> Actor:
-    try:
-        username, separator, password = base64.b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        raise Challenge(request, scopes) from None
-    actor = verify_basic(username, password) if separator else None
-    if actor is None:
-        raise Challenge(request, scopes)
-    return actor
-
-
 def scope(name: str, action: str) -> str:
     """'repository:<name>:<actions>' as a challenge spells it."""
     return f"repository:{name}:{_SCOPE_ACTIONS[action]}"
@@ -91,14 +83,20 @@ def action_of(method: str, *, upload: bool = False) -> str:
     return PUSH if upload else _ACTIONS[method]
 
 
-def authorize(request: Request, identity: Identity, name: str, action: str, *, allow_expired: bool = False) -> ProjectAccess:
+def authorize(
+    request: Request, identity: Identity, name: str, action: str, *, allow_expired: bool = False
+) -> ProjectAccess:
     """The access to the repository `name` = 'project/…', or Challenge.
 
     A request with no Authorization at all is always challenged, even where the public may pull: clients decide by the
     first answer whether they will ever send a token (Harbor, v2auth).
     allow_expired: for the requests of an upload that was begun in time, so that a long one does not fail at its end.
     """
-    access = None if identity.is_anonymous_request else project_access(identity.actor, name.partition("/")[0])
+    access = (
+        None
+        if identity.is_anonymous_request
+        else project_access(identity.actor, name.partition("/")[0], _NEEDED[action])
+    )
     if access is not None and action in access.actions and _token_allows(identity, name, action, allow_expired):
         return access
     error = None if identity.claims is None else ("invalid_token" if identity.expired else "insufficient_scope")
@@ -109,12 +107,12 @@ def _token_allows(identity: Identity, name: str, action: str, allow_expired: boo
     claims = identity.claims
     if claims is None:
         return True
-    return (allow_expired or not identity.expired) and action in claims.access.get(name, ())
+    return (allow_expired or not identity.expired) and action in claims.actions_on(name)
 
 
 def may_pull(identity: Identity, name: str) -> bool:
     """Whether the identity's person may pull from `name`, whatever the token at hand says."""
-    access = project_access(identity.actor, name.partition("/")[0])
+    access = project_access(identity.actor, name.partition("/")[0], _NEEDED[PULL])
     return access is not None and PULL in access.actions
 
 
@@ -125,7 +123,7 @@ def token_covers(identity: Identity, name: str, action: str) -> bool:
 
 def require_catalog(request: Request, identity: Identity) -> None:
     """Listing repositories needs a person, and a token issued for it."""
-    if identity.actor is ANONYMOUS or identity.actor.user_id is None:
+    if identity.actor.is_anonymous:
         raise Challenge(request, [CATALOG_SCOPE])
     if identity.claims is not None and (identity.expired or not identity.claims.may_list_catalog):
         raise Challenge(request, [CATALOG_SCOPE], "invalid_token" if identity.expired else "insufficient_scope")
@@ -135,4 +133,3 @@ def require_identity(request: Request, identity: Identity) -> None:
     """GET /v2/: any valid credentials, an anonymous token included; never none at all."""
     if identity.is_anonymous_request or identity.expired:
         raise Challenge(request, [], "invalid_token" if identity.expired else None)
-

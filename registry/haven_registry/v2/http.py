@@ -94,6 +94,12 @@ class Request:
         return bool(self.content_length) or "chunked" in (self.header("TRANSFER_ENCODING") or "").lower()
 
     @property
+    def client_address(self) -> str:
+        """Where the request comes from: what the gateway says (it overwrites X-Real-IP), else the peer's address."""
+        address = self.header("X_REAL_IP") if config().accel_redirect else None
+        return address or self.environ.get("REMOTE_ADDR", "")
+
+    @property
     def base_url(self) -> str:
         """Scheme and host for absolute URLs: the configured one, else what the gateway says the client asked for.
 

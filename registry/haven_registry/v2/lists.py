@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
-from haven_core.rbac.access import visible_project_ids
+from haven_core.rbac.access import visible_projects
 from haven_registry import selectors
 from haven_registry.errors import PaginationInvalid, RepositoryUnknown
 from haven_registry.oci.digest import Digest
@@ -35,7 +35,8 @@ def tags(request: Request, project: str, repository: str) -> Response:
 def catalog(request: Request, identity: Identity) -> Response:
     """Repositories the caller may pull from and that hold a manifest, in byte order of project/name."""
     limit = _limit(request, DEFAULT_REPOSITORIES, MAX_REPOSITORIES)
-    projects = visible_project_ids(identity.actor)
+    actor = identity.actor
+    projects = None if actor.is_sysadmin else list(visible_projects(actor).values_list("id", flat=True))
     names = selectors.list_repositories(projects, request.parameter("last"), limit + 1) if limit else []
     page, headers = _page(request, names, limit)
     return Response(200, headers, json.dumps({"repositories": page}).encode())

@@ -57,7 +57,9 @@ def get(request: Request, project: str, repository: str, reference: str) -> Resp
     return Response(200, headers, payload)
 
 
-def put(request: Request, identity: Identity, access: ProjectAccess, project: str, repository: str, reference: str) -> Response:
+def put(
+    request: Request, identity: Identity, access: ProjectAccess, project: str, repository: str, reference: str
+) -> Response:
     """PUT: by tag, or by digest with any number of ?tag= beside it. One transaction moves all tags."""
     wanted = parse_reference(reference)
     tags = _tags(request, wanted)

@@ -27,7 +27,7 @@ def payload_of(manifest_id: int) -> bytes | None:
 
 def _keep(manifest_id: int, payload: bytes) -> None:
     """Oldest out first: cheaper than tracking use, and a hot manifest is back after one query."""
-    global _size  # noqa: PLW0603  # the cache's own bookkeeping, under its lock
+    global _size  # the cache's own bookkeeping, under its lock
     with _lock:
         if manifest_id not in _payloads:
             _payloads[manifest_id] = payload

@@ -81,7 +81,7 @@ _buffer: PullBuffer | None = None
 
 def count(repository_id: int, digest: str, tag: str) -> None:
     """One pull of a manifest by GET, under the tag asked for or ''."""
-    global _buffer  # noqa: PLW0603  # made at the first pull, after the server forked
+    global _buffer  # made at the first pull, after the server forked
     if _buffer is None:
         _buffer = PullBuffer(config().redis_url)
     _buffer.count(repository_id, digest, tag)

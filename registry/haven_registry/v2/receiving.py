@@ -1,8 +1,8 @@
 """Taking an upload's bytes: read, hash and store in one pass, in constant memory.
 
-The bytes a request brought count when the compare-and-set of record_progress succeeds: of two writers on one session one
-wins, the other is told, and neither blocks the other. A request that ends early (client gone, worker killed) leaves the
-session at the last recorded offset, which GET reports and the next request continues.
+The bytes a request brought count when the compare-and-set of record_progress succeeds: of two writers on one session
+one wins and the other is told. A request that ends early (client gone, worker killed) leaves the session at the last
+recorded offset, which GET reports and the next request continues.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Which endpoint a path means. Read from the right, because a repository's name may hold `blobs`, `tags`, `manifests`."""
+"""Which endpoint a path means. Read from the right, because a repository may be named `p/blobs` or `p/tags/list`."""
 
 from typing import NamedTuple
 

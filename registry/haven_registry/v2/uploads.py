@@ -1,5 +1,5 @@
-"""Uploads: POST, PATCH, PUT, GET, DELETE of a session; monolithic, mount and cancel (distribution-spec end-4 to end-6, end-11,
-end-13, end-14)."""
+"""Uploads: POST, PATCH, PUT, GET, DELETE of a session; monolithic, mount and cancel (distribution-spec end-4 to end-6,
+end-11, end-13, end-14)."""
 
 import logging
 from uuid import UUID
@@ -29,7 +29,9 @@ _log = logging.getLogger("haven.v2")
 class _Here:
     """Where an upload request is: repository by name, the caller, what it may."""
 
-    def __init__(self, request: Request, identity: Identity, access: ProjectAccess, project: str, repository: str) -> None:
+    def __init__(
+        self, request: Request, identity: Identity, access: ProjectAccess, project: str, repository: str
+    ) -> None:
         self.request, self.identity, self.access = request, identity, access
         self.project, self.repository = project, repository
 
@@ -116,7 +118,9 @@ def _mount_source(here: _Here, source: str) -> selectors.FoundRepository | None:
     return selectors.find_repository(project, repository)
 
 
-def session(request: Request, identity: Identity, access: ProjectAccess, project: str, repository: str, ref: str) -> Response:
+def session(
+    request: Request, identity: Identity, access: ProjectAccess, project: str, repository: str, ref: str
+) -> Response:
     """Everything on an existing session; another's session, or another repository's, is 404."""
     here = _Here(request, identity, access, project, repository)
     upload = _find(here, ref)
@@ -197,7 +201,9 @@ def _range_refusal(here: _Here, upload: OpenUpload) -> Response | None:
         return _with_status(here, upload, error_response(416, "RANGE_INVALID", message))
     length = here.request.content_length
     if length is not None and length != end - start + 1:
-        return error_response(400, "SIZE_INVALID", f"Content-Range has {end - start + 1} bytes, Content-Length {length}")
+        return error_response(
+            400, "SIZE_INVALID", f"Content-Range has {end - start + 1} bytes, Content-Length {length}"
+        )
     return None
 
 

@@ -1,0 +1,100 @@
+"""Garbage collection: when to run the purge steps, and the last level, which belongs to no project."""
+
+from collections import Counter
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from haven_core.conf import config
+from haven_core.db import backend
+from haven_core.db.transactions import write_transaction
+from haven_core.models import Project
+from haven_registry.errors import ManifestReferenced, ManifestUnknown, RepositoryUnknown
+from haven_registry.models import Blob, Manifest, ProjectBlob, Repository, RepositoryBlob, StorageObject
+from haven_registry.services import purge
+from haven_registry.services.delete import delete_manifest, is_unreferenced
+
+# steps on repositories and rows only looked at are work too: a pass that did only those is not the last
+_WORK = ("untagged", "repositories", "manifests", "repository_blobs_seen", "project_blobs", "blobs")
+
+
+def find_due_projects(now: datetime) -> list[int]:
+    """Ids of projects in which something waits for the collector."""
+    manifests = Manifest.objects.filter(repository__project_id=OuterRef("pk"), purge_after__lte=now)
+    links = RepositoryBlob.objects.filter(repository__project_id=OuterRef("pk"), review_at__lte=now)
+    repositories = Repository.objects.filter(project_id=OuterRef("pk"), purge_after__lte=now)
+    due = Q(Exists(manifests)) | Q(Exists(links)) | Q(Exists(repositories))
+    return list(Project.objects.filter(due).order_by("id").values_list("id", flat=True))
+
+
+def find_projects() -> list[int]:
+    """Ids of all projects, deleted ones too: rows may be left in them."""
+    return list(Project.objects.order_by("id").values_list("id", flat=True))
+
+
+def collect(project_id: int, *, delete_untagged: bool = False, scan: bool = False) -> Counter[str]:
+    """One pass over one project, each level at most purge.BATCH rows; returns what was done, by level.
+
+    delete_untagged: also trash untagged manifests that nothing keeps and that are older than untagged_age; only when a
+    policy or a person asks. scan: look for project_blobs and blobs that no hint led to, too (what a crash left).
+    Safe at any time, beside any number of pushes and other collectors.
+    """
+    done: Counter[str] = Counter()
+    if delete_untagged:
+        done["untagged"] = trash_untagged(project_id)
+    done["repositories"] = purge.purge_repository(project_id)
+    done["manifests"] = purge.purge_manifests(project_id).removed
+    links = purge.purge_repository_blobs(project_id)
+    done["repository_blobs_seen"], done["repository_blobs"] = links.looked_at, links.removed
+    charges = purge.purge_project_blobs(project_id, None if scan else links.let_go)
+    done["project_blobs"] = charges.removed
+    done["blobs"] = purge_blobs(None if scan else charges.let_go)
+    return done
+
+
+def was_idle(done: Counter[str]) -> bool:
+    """Whether a pass found nothing to do."""
+    return not any(done[what] for what in _WORK)
+
+
+def trash_untagged(project_id: int, *, limit: int = 100) -> int:
+    """Trash manifests nothing keeps; returns how many. delete_manifest asks again under its locks."""
+    now = timezone.now()
+    candidates = Manifest.objects.filter(
+        is_unreferenced(now),
+        repository__project_id=project_id,
+        repository__deleted_at=None,
+        deleted_at=None,
+        pushed_at__lte=now - config().untagged_age,
+    ).order_by("id")
+    count = 0
+    for repository_id, digest in list(candidates.values_list("repository_id", "digest")[:limit]):
+        try:
+            delete_manifest(repository_id=repository_id, digest=digest, only_untagged=True)
+        except (ManifestUnknown, ManifestReferenced, RepositoryUnknown):
+            continue  # somebody was faster
+        count += 1
+    return count
+
+
+def purge_blobs(candidates: tuple[int, ...] | None = None, *, limit: int = purge.BATCH) -> int:
+    """Remove blobs no project has; returns how many. candidates: ids just let go; None looks at all.
+
+    The same transaction makes their keys dead: this is the only place where a key goes from live to dead. The bytes stay
+    for read_grace, so that downloads under way end well. Locks: blob (UPDATE, SKIP LOCKED), storage_object.
+    """
+    if candidates == ():
+        return 0
+    now = timezone.now()
+    free = Blob.objects.filter(~Q(Exists(ProjectBlob.objects.filter(blob_id=OuterRef("pk")))))
+    scope = free if candidates is None else free.filter(id__in=candidates)
+    with write_transaction():
+        ids = [row[0] for row in backend.locked(scope.values_list("id")[:limit], "UPDATE", skip_locked=True)]
+        doomed = dict(free.filter(id__in=ids).values_list("id", "object_id"))
+        if doomed:
+            Blob.objects.filter(id__in=doomed).delete()
+            StorageObject.objects.filter(id__in=doomed.values()).update(
+                state=StorageObject.DEAD, purge_after=now + config().read_grace
+            )
+    return len(doomed)

@@ -1,0 +1,78 @@
+"""What the worker runs by the clock. Each task looks in the database for what is due: lost or doubled messages do no harm.
+
+Every run is bounded; what is left is there for the next one.
+"""
+
+import logging
+from collections import Counter
+from datetime import timedelta
+from time import monotonic
+
+from celery import shared_task
+from django.utils import timezone
+
+from haven_gc import collect as collector
+from haven_gc import sweep as sweeper
+from haven_gc import uploads
+from haven_registry.services.pulls import forget_pull_batches
+from haven_registry.store import driver
+
+RUN_SECONDS = 50.0
+PULL_BATCHES_KEPT = timedelta(days=7)
+
+_log = logging.getLogger("haven.gc")
+
+
+@shared_task(name="haven_gc.tasks.collect_due", expires=60)
+def collect_due() -> dict[str, int]:
+    """Collect every project in which something is due; returns what was done, by level."""
+    end, total = monotonic() + RUN_SECONDS, Counter[str]()
+    for project_id in collector.find_due_projects(timezone.now()):
+        while monotonic() < end:
+            done = collector.collect(project_id)
+            total += done
+            if collector.was_idle(done):
+                break
+    return _report("collected", total)
+
+
+@shared_task(name="haven_gc.tasks.scan", expires=3600)
+def scan() -> dict[str, int]:
+    """Look through every project for what no hint leads to (left by a crash, or by a row that was locked)."""
+    total = Counter[str]()
+    for project_id in collector.find_projects():
+        for _ in range(100):
+            done = collector.collect(project_id, scan=True)
+            total += done
+            if collector.was_idle(done):
+                break
+    return _report("scanned", total)
+
+
+@shared_task(name="haven_gc.tasks.reap_uploads", expires=300)
+def reap_uploads() -> int:
+    """Close abandoned upload sessions; returns how many. Forgets the ids of old batches of pull counts, too."""
+    end, total = monotonic() + RUN_SECONDS, 0
+    while monotonic() < end and (count := uploads.reap_uploads()):
+        total += count
+    forget_pull_batches(timezone.now() - PULL_BATCHES_KEPT)
+    return total
+
+
+@shared_task(name="haven_gc.tasks.sweep", expires=60)
+def sweep() -> int:
+    """Delete the bytes of dead keys; returns how many."""
+    end, total = monotonic() + RUN_SECONDS, 0
+    while monotonic() < end:
+        swept = sweeper.sweep(driver())
+        total += swept.removed
+        if not swept.removed:  # nothing due, or the storage refuses everything: the next run tries again
+            break
+    return total
+
+
+def _report(what: str, total: Counter[str]) -> dict[str, int]:
+    done = {level: number for level, number in total.items() if number}
+    if done:
+        _log.info("%s %s", what, done)
+    return done

@@ -1,0 +1,29 @@
+"""Upload sessions that nobody goes on with."""
+
+from django.utils import timezone
+
+from haven_core.conf import config
+from haven_core.db import backend
+from haven_core.db.transactions import write_transaction
+from haven_registry.models import StorageObject, Upload
+from haven_registry.services.purge import BATCH
+
+
+def reap_uploads(*, limit: int = BATCH) -> int:
+    """Cancel sessions nobody touched for upload_ttl, and forget committed ones of that age; returns how many.
+
+    A cancelled session waits for the sweeper, which needs its staging state to remove what is staged. A request that
+    writes for longer than upload_ttl must record its progress meanwhile. Locks: upload (UPDATE, SKIP LOCKED).
+    """
+    now = timezone.now()
+    stale = Upload.objects.filter(touched_at__lte=now - config().upload_ttl).exclude(state=Upload.CANCELLED)
+    with write_transaction():
+        rows = backend.locked(stale.values_list("id", "object_id", "state")[:limit], "UPDATE", skip_locked=True)
+        expired = [(upload_id, object_id) for upload_id, object_id, state in rows if state == Upload.OPEN]
+        tombstones = [upload_id for upload_id, _, state in rows if state == Upload.COMMITTED]
+        Upload.objects.filter(id__in=[upload_id for upload_id, _ in expired]).update(state=Upload.CANCELLED)
+        StorageObject.objects.filter(id__in=[object_id for _, object_id in expired]).update(
+            state=StorageObject.DEAD, purge_after=now
+        )
+        Upload.objects.filter(id__in=tombstones).delete()
+    return len(rows)

@@ -1,0 +1,140 @@
+"""Copying an artifact into another repository, without moving a byte."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from haven_core.db import backend
+from haven_core.db.transactions import run_write
+from haven_core.errors import ConcurrentChange
+from haven_core.events.outbox import publish
+from haven_core.quotas.services import charge
+from haven_registry.errors import ManifestUnknown
+from haven_registry.models import Manifest, ManifestBlob, ManifestChild, RepositoryBlob
+from haven_registry.services.blobs import link_blobs
+from haven_registry.services.delete import descendants
+from haven_registry.services.manifests import MANIFEST_COLUMNS, hold_manifests, insert_references
+from haven_registry.services.repositories import hold_repository
+from haven_registry.services.room import with_room
+from haven_registry.services.tags import set_tags
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """manifests: rows to copy, children before parents. blobs: (role, blob id) by manifest; children: digests by
+    manifest.
+    sizes: bytes by blob id."""
+
+    manifests: Sequence[dict[str, Any]]
+    blobs: dict[int, list[tuple[str, int]]]
+    children: dict[int, list[str]]
+    sizes: dict[int, int]
+
+
+def copy_artifact(
+    *,
+    source_repository_id: int,
+    digest: str,
+    repository_id: int,
+    project_id: int,
+    tags: Sequence[str] = (),
+    pushed_by: str = "",
+) -> None:
+    """The manifest, all below it and their blobs into another repository, in one transaction; the project is charged
+    for what is new to it.
+
+    The source is read without locks: what is gone meanwhile fails at a foreign key, and the copy starts over.
+    Raises RepositoryUnknown (the target), ManifestUnknown (in the source), QuotaExceeded.
+    Locks: repository (KEY SHARE), project_blob, repository_blob, manifest (SHARE, or NO KEY UPDATE to revive), tag,
+    quota.
+    """
+
+    def work() -> None:
+        now = timezone.now()
+        hold_repository(repository_id)
+        tree = _read_tree(source_repository_id, digest)
+        cost = link_blobs(repository_id, project_id, tree.sizes.items(), now)
+        links = dict(
+            RepositoryBlob.objects.filter(
+                repository_id=repository_id, project_blob__blob_id__in=tree.sizes
+            ).values_list("project_blob__blob_id", "id")
+        )
+        known = hold_manifests(repository_id, [], own=[row["digest"] for row in tree.manifests], now=now)
+        for row in tree.manifests:
+            if row["digest"] not in known:
+                known[row["digest"]] = _insert(repository_id, row, pushed_by, now)
+                insert_references(
+                    known[row["digest"]],
+                    [(role, links[blob_id]) for role, blob_id in tree.blobs.get(row["id"], [])],
+                    [known[child] for child in tree.children.get(row["id"], [])],
+                )
+                cost += row["payload_size"]
+        set_tags(repository_id, tags, known[digest], now)
+        publish(
+            "manifest.copied", now, repository=repository_id, digest=digest, source=source_repository_id, by=pushed_by
+        )
+        charge(project_id, cost)
+
+    with_room(project_id, lambda: run_write(work))
+
+
+def _insert(repository_id: int, row: dict[str, Any], pushed_by: str, now: datetime) -> int:
+    values = {**row, "repository": repository_id, "pushed_by": pushed_by, "pushed_at": now}
+    inserted = backend.insert(
+        Manifest, MANIFEST_COLUMNS, [tuple(values[name] for name in MANIFEST_COLUMNS)],
+        on_conflict="(repository_id, digest) DO NOTHING",
+    )  # fmt: skip
+    if not inserted:
+        raise ConcurrentChange  # pushed at the same time: next time it is an existing one
+    return int(inserted[0][0])
+
+
+def _read_tree(repository_id: int, digest: str) -> _Tree:
+    """The live manifest and all below it. Children come before parents, then by digest: height belongs to the
+    manifest, not to the tree, so two copies insert the manifests they share in the same order."""
+    live = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
+    root = live.values_list("id", flat=True).first()
+    if root is None:
+        raise ManifestUnknown
+    family = descendants(root)
+    copied = [name for name in MANIFEST_COLUMNS if name not in ("repository", "pushed_by", "pushed_at")]
+    rows = list(Manifest.objects.filter(id__in=family, deleted_at=None).values("id", *copied))
+    if len(rows) != len(family):
+        raise ManifestUnknown  # deleted while we read
+    tree = _Tree(rows, {}, {}, {})
+    below: dict[int, list[int]] = {}
+    digests = {row["id"]: row["digest"] for row in rows}
+    for parent, child in (
+        ManifestChild.objects.filter(parent_id__in=family).order_by("position").values_list("parent_id", "child_id")
+    ):
+        below.setdefault(parent, []).append(child)
+        tree.children.setdefault(parent, []).append(digests[child])
+    heights: dict[int, int] = {}
+    for manifest_id in reversed(_parents_first(root, below)):
+        heights[manifest_id] = 1 + max((heights[child] for child in below.get(manifest_id, [])), default=-1)
+    rows.sort(key=lambda row: (heights[row["id"]], row["digest"]))
+    named = ManifestBlob.objects.filter(manifest_id__in=family).order_by("position")
+    columns = ("manifest_id", "role", "repository_blob__project_blob__blob_id", "repository_blob__project_blob__size")
+    for manifest_id, role, blob_id, size in named.values_list(*columns):
+        tree.blobs.setdefault(manifest_id, []).append((role, blob_id))
+        tree.sizes[blob_id] = size
+    return tree
+
+
+def _parents_first(root: int, below: dict[int, list[int]]) -> list[int]:
+    """A topological order; references never form a circle, since each is the digest of what it names."""
+    order: list[int] = []
+    seen: set[int] = set()
+    stack: list[tuple[int, bool]] = [(root, False)]
+    while stack:
+        manifest_id, is_done = stack.pop()
+        if is_done:
+            order.append(manifest_id)
+        elif manifest_id not in seen:
+            seen.add(manifest_id)
+            stack.append((manifest_id, True))
+            stack += [(child, False) for child in below.get(manifest_id, [])]
+    return order[::-1]

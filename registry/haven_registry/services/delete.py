@@ -1,0 +1,118 @@
+"""Deleting manifests: into the trash, 404 at once everywhere, restorable until the window ends or a push needs the
+room."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.utils import timezone
+
+from haven_core.conf import config
+from haven_core.db import backend
+from haven_core.db.transactions import run_write
+from haven_core.events.outbox import publish
+from haven_registry.errors import ManifestReferenced, ManifestUnknown
+from haven_registry.models import Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, TagHistory
+from haven_registry.services.repositories import hold_repository
+from haven_registry.services.tags import drop_tags
+
+
+def delete_manifest(*, repository_id: int, digest: str, only_untagged: bool = False) -> None:
+    """Into the trash, with its tags and with those descendants that have no tag and no other live parent.
+
+    only_untagged: GC's question, asked again under the lock; then nothing happens to a manifest that something keeps.
+    Raises RepositoryUnknown, ManifestUnknown, ManifestReferenced (by a live index).
+    Locks: repository (KEY SHARE), repository_blob and manifest of the whole family (NO KEY UPDATE), tag (UPDATE, by
+    name).
+    """
+
+    def work() -> None:
+        now = timezone.now()
+        hold_repository(repository_id)
+        manifests = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
+        root = manifests.values_list("id", flat=True).first()
+        if root is None:
+            raise ManifestUnknown
+        family = descendants(root)
+        backend.locked(_blobs_of(family).order_by("project_blob_id").values_list("id"), "NO KEY UPDATE")
+        backend.locked(Manifest.objects.filter(id__in=family).order_by("id").values_list("id"), "NO KEY UPDATE")
+        # from here nobody can tag, name or trash them
+        if not Manifest.objects.filter(id=root, deleted_at=None).exists():
+            raise ManifestUnknown
+        if only_untagged and not Manifest.objects.filter(is_unreferenced(now), id=root).exists():
+            return
+        doomed = _choose_doomed(root, family)
+        held = backend.locked(
+            Tag.objects.filter(manifest_id__in=doomed).order_by("name").values_list("id", "name", "manifest_id"),
+            "UPDATE",
+        )
+        tags = [(tag_id, name, manifest_id) for tag_id, name, manifest_id in held]
+        purge_after = now + config().restore_window
+        Manifest.objects.filter(id__in=doomed, deleted_at=None).update(deleted_at=now, purge_after=purge_after)
+        # unconditional: a row that another live manifest names stays visible, so there is nothing to check, nothing
+        # to race
+        hide_blobs(_blobs_of(doomed).values("id"), now, purge_after)
+        drop_tags(repository_id, tags, TagHistory.MANIFEST_DELETED, now)
+        names = sorted(name for _, name, _ in tags)
+        publish("manifest.deleted", now, repository=repository_id, digest=digest, tags=names)
+
+    run_write(work)
+
+
+def hide_blobs(rows: Any, now: datetime, purge_after: datetime) -> None:
+    """Mark held repository_blob rows (ids, or a query of them) as deleted: the lease after the last reference begins
+    now, and GC looks when that and `purge_after` are over."""
+    lease = now + config().gc_grace
+    RepositoryBlob.objects.filter(id__in=rows).update(
+        hidden_at=now, keep_until=_later("keep_until", lease), review_at=_later("review_at", max(purge_after, lease))
+    )
+
+
+def descendants(root: int) -> list[int]:
+    """Ids of the manifest and of all below it, root first. References never change after the insert: no lock needed."""
+    family, level = [root], [root]
+    while level:
+        children = set(ManifestChild.objects.filter(parent_id__in=level).values_list("child_id", flat=True))
+        level = sorted(children - set(family))
+        family += level
+    return family
+
+
+def is_unreferenced(now: datetime) -> Q:
+    """A manifest that nothing keeps: no tag, no restorable tag, no live index above, no live subject."""
+    subject = Manifest.objects.filter(
+        repository_id=OuterRef("repository_id"), digest=OuterRef("subject_digest"), deleted_at=None
+    )
+    return (
+        ~Q(Exists(Tag.objects.filter(manifest_id=OuterRef("pk"))))
+        & ~Q(Exists(TagHistory.objects.filter(manifest_id=OuterRef("pk"), restorable_until__gt=now)))
+        & ~Q(Exists(ManifestChild.objects.filter(child_id=OuterRef("pk"), parent__deleted_at=None)))
+        & ~Q(Exists(subject))
+    )
+
+
+def _blobs_of(manifests: Iterable[int]) -> QuerySet[RepositoryBlob]:
+    named = ManifestBlob.objects.filter(manifest_id__in=manifests).values("repository_blob_id")
+    return RepositoryBlob.objects.filter(id__in=named)
+
+
+def _choose_doomed(root: int, family: list[int]) -> set[int]:
+    tagged = set(Tag.objects.filter(manifest_id__in=family).values_list("manifest_id", flat=True))
+    parents: dict[int, set[int]] = {}
+    links = ManifestChild.objects.filter(child_id__in=family, parent__deleted_at=None)
+    for child, parent in links.values_list("child_id", "parent_id"):
+        parents.setdefault(child, set()).add(parent)
+    if parents.get(root):
+        raise ManifestReferenced
+    doomed = {root}
+    for _ in family:  # to a fixed point: a grandchild may be met before its parent is doomed
+        more = {m for m in family if m not in doomed and m not in tagged and parents.get(m, {0}) <= doomed}
+        if not more:
+            break
+        doomed |= more
+    return doomed
+
+
+def _later(field: str, value: datetime) -> Case:
+    return Case(When(Q(**{f"{field}__gt": value}), then=F(field)), default=Value(value))

@@ -1,0 +1,96 @@
+"""Repositories: make, hold, delete, restore."""
+
+from django.db import IntegrityError
+from django.db.models import F
+from django.utils import timezone
+
+from haven_core.conf import config
+from haven_core.db import backend
+from haven_core.db.transactions import run_write
+from haven_core.errors import Conflict, ProjectUnknown
+from haven_core.events.outbox import publish
+from haven_registry.errors import RepositoryUnknown
+from haven_registry.models import Repository
+
+
+def get_or_create_repository(project_id: int, name: str) -> int:
+    """The id of the project's live repository `name`, made if need be; the first push creates it.
+
+    Raises ProjectUnknown for a deleted project. Locks, only when it creates: project (SHARE).
+    """
+    find = "SELECT id FROM repository WHERE project_id = %s AND name = %s AND deleted_at IS NULL"
+
+    def create() -> int:
+        projects = backend.sql(
+            "SELECT name FROM project WHERE id = %s AND deleted_at IS NULL" + backend.lock("SHARE", "project"),
+            project_id,
+        )
+        if not projects:
+            raise ProjectUnknown
+        now = timezone.now()
+        rows = backend.insert(
+            Repository, ["project", "name", "full_name", "created_at"],
+            [(project_id, name, f"{projects[0][0]}/{name}", now)], on_conflict="DO NOTHING",
+        )  # fmt: skip
+        if rows:
+            publish("repository.created", now, repository=rows[0][0], project=project_id, name=name)
+        repository_id: int = (rows or backend.sql(find, project_id, name))[0][0]
+        return repository_id
+
+    if rows := backend.sql(find, project_id, name):
+        return int(rows[0][0])
+    return run_write(create)
+
+
+def hold_repository(repository_id: int) -> int:
+    """First lock of a write below a repository; returns the project's id. Raises RepositoryUnknown.
+
+    Lock: repository (KEY SHARE): shared by all pushers, refused to purge.
+    """
+    rows = backend.sql(
+        "SELECT project_id FROM repository WHERE id = %s AND deleted_at IS NULL"
+        + backend.lock("KEY SHARE", "repository"),
+        repository_id,
+    )
+    if not rows:
+        raise RepositoryUnknown
+    return int(rows[0][0])
+
+
+def delete_repository(repository_id: int) -> None:
+    """Into the trash with everything in it, by one row: a push in flight lands before the delete and shares its fate.
+
+    Restorable for restore_window. Raises RepositoryUnknown. Lock: repository (NO KEY UPDATE).
+    """
+    now = timezone.now()
+
+    def work() -> None:
+        changed = Repository.objects.filter(id=repository_id, deleted_at=None).update(
+            deleted_at=now, purge_after=now + config().restore_window
+        )
+        if not changed:
+            raise RepositoryUnknown
+        publish("repository.deleted", now, repository=repository_id)
+
+    run_write(work)
+
+
+def restore_repository(repository_id: int) -> None:
+    """Out of the trash, with everything that was in it. Lock: repository (NO KEY UPDATE).
+
+    Raises RepositoryUnknown once its purge may have begun, Conflict when a live repository has the name by now.
+    """
+    now = timezone.now()
+
+    def work() -> None:
+        trashed = Repository.objects.filter(id=repository_id, purge_after__gt=now).filter(
+            purge_after__gt=F("deleted_at")
+        )
+        if not trashed.update(deleted_at=None, purge_after=None):
+            raise RepositoryUnknown
+        publish("repository.restored", now, repository=repository_id)
+
+    try:
+        run_write(work)
+    except IntegrityError:  # the one constraint that this can break is the name's
+        raise Conflict("a repository of that name exists") from None

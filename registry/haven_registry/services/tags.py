@@ -1,0 +1,132 @@
+"""Tags: one row per name, and what names meant before."""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from django.utils import timezone
+
+from haven_core.conf import config
+from haven_core.db import backend
+from haven_core.db.fields import decode_digest
+from haven_core.db.transactions import run_write
+from haven_core.events.outbox import publish
+from haven_registry.errors import ManifestUnknown, PreconditionFailed, TagUnknown
+from haven_registry.models import Manifest, Tag, TagHistory
+from haven_registry.services.repositories import hold_repository
+
+# one statement moves the tags and RETURNs what they meant before; a new row has no previous
+_MOVE = """(repository_id, name) DO UPDATE SET previous_manifest_id = tag.manifest_id,
+  manifest_id = excluded.manifest_id, updated_at = excluded.updated_at"""
+
+
+def move_tag(*, repository_id: int, name: str, digest: str) -> str | None:
+    """Make the tag name the manifest; returns the digest it named before, None if it is new or the same.
+
+    Raises RepositoryUnknown, ManifestUnknown. Locks: repository (KEY SHARE), manifest (SHARE), tag.
+    """
+
+    def work() -> str | None:
+        hold_repository(repository_id)
+        manifests = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
+        rows = backend.locked(manifests.values_list("id"), "SHARE")
+        if not rows:
+            raise ManifestUnknown
+        now = timezone.now()
+        moved = set_tags(repository_id, [name], rows[0][0], now)
+        publish("tag.moved", now, repository=repository_id, tag=name, digest=digest, previous=moved.get(name))
+        return moved.get(name)
+
+    return run_write(work)
+
+
+def delete_tag(*, repository_id: int, name: str) -> str:
+    """Remove the tag, never its manifest; returns the digest it named.
+
+    Raises RepositoryUnknown, TagUnknown. Locks: repository (KEY SHARE), tag (UPDATE).
+    """
+
+    def work() -> str:
+        hold_repository(repository_id)
+        rows = backend.locked(
+            Tag.objects.filter(repository_id=repository_id, name=name).values_list("id", "manifest_id"), "UPDATE"
+        )
+        if not rows:
+            raise TagUnknown
+        now = timezone.now()
+        [(tag_id, manifest_id)] = rows
+        digests = drop_tags(repository_id, [(tag_id, name, manifest_id)], TagHistory.DELETED, now)
+        publish("tag.deleted", now, repository=repository_id, tag=name, digest=digests[name])
+        return digests[name]
+
+    return run_write(work)
+
+
+def set_tags(
+    repository_id: int, names: Iterable[str], manifest_id: int, now: datetime, *, must_be_new: Container[str] = ()
+) -> dict[str, str]:
+    """Point tags at a manifest that the caller's transaction holds (SHARE at least) or inserted; the digests of what
+    was replaced, by name. Raises PreconditionFailed (must_be_new). Locks: tag (upsert, by name)."""
+    ordered = sorted(set(names))
+    if not ordered:
+        return {}
+    rows = backend.insert(
+        Tag, ["repository", "name", "manifest", "updated_at"],
+        [(repository_id, name, manifest_id, now) for name in ordered],
+        on_conflict=_MOVE, returning=("name", "previous_manifest_id"),
+    )  # fmt: skip
+    if any(previous is not None and name in must_be_new for name, previous in rows):
+        raise PreconditionFailed
+    replaced = [(name, previous) for name, previous in rows if previous not in (None, manifest_id)]
+    return _remember(repository_id, replaced, TagHistory.MOVED, now)
+
+
+def require_tags(
+    repository_id: int, names: Iterable[str], *, if_match: str | None, if_none_match: str | None
+) -> frozenset[str]:
+    """Refuse a conditional PUT (RFC 9110, 13.1.1 and 13.1.2; the values of the headers) unless it holds for all the tags.
+
+    Tags that are there can't move any more. Those that are not can't be locked: their names are returned, and set_tags
+    must find them new. Raises PreconditionFailed. Locks: tag (NO KEY UPDATE, by name).
+    """
+    wanted = sorted(set(names))
+    if not wanted or (if_match is None and if_none_match is None):
+        return frozenset()
+    rows = backend.sql(
+        "SELECT t.name, m.digest FROM tag t JOIN manifest m ON m.id = t.manifest_id "
+        f"WHERE t.repository_id = %s AND t.name IN ({backend.placeholders(wanted)}) ORDER BY t.name"
+        + backend.lock("NO KEY UPDATE", "t"),
+        repository_id, *wanted,
+    )  # fmt: skip
+    current = {name: decode_digest(raw) for name, raw in rows}
+    absent = frozenset(wanted) - current.keys()
+    if if_match is not None and (absent or not all(_names(if_match, digest) for digest in current.values())):
+        raise PreconditionFailed
+    if if_none_match is not None and any(_names(if_none_match, digest) for digest in current.values()):
+        raise PreconditionFailed
+    return absent
+
+
+def _names(header: str, digest: str) -> bool:
+    tags = {tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")}
+    return not tags.isdisjoint({"*", digest})
+
+
+def drop_tags(repository_id: int, tags: Sequence[tuple[int, str, int]], reason: str, now: datetime) -> dict[str, str]:
+    """Delete held tag rows (id, name, manifest_id) and remember what they meant; the digests by name."""
+    if not tags:
+        return {}
+    Tag.objects.filter(id__in=[tag_id for tag_id, _, _ in tags]).delete()
+    return _remember(repository_id, [(name, manifest_id) for _, name, manifest_id in tags], reason, now)
+
+
+def _remember(repository_id: int, meanings: Sequence[tuple[str, int]], reason: str, now: datetime) -> dict[str, str]:
+    if not meanings:
+        return {}
+    wanted = {manifest_id for _, manifest_id in meanings}
+    digests: Mapping[int, str] = dict(Manifest.objects.filter(id__in=wanted).values_list("id", "digest"))
+    until = now + config().restore_window
+    backend.insert(
+        TagHistory, ["repository", "name", "manifest", "digest", "reason", "ended_at", "restorable_until"],
+        [(repository_id, name, m, digests[m], reason, now, until) for name, m in meanings],
+    )  # fmt: skip
+    return {name: digests[manifest_id] for name, manifest_id in meanings}

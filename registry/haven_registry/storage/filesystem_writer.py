@@ -1,0 +1,90 @@
+"""The filesystem driver's writer: one open, locked, staged file."""
+
+import os
+from contextlib import suppress
+from typing import NoReturn
+
+from haven_registry.storage.background import Background
+from haven_registry.storage.driver import StagingState
+from haven_registry.storage.errors import translate_os_error
+
+WRITE_BACK_BYTES = 8 * 1024 * 1024
+"""How much is written before the disk is set to work on it beside the hashing and receiving. Measured with sha256,
+write and a last fsync of 256 MiB on ext4, median of 7: none 488 MB/s, every 32 MiB 744 MB/s, every 8 MiB 799 MB/s."""
+
+
+class FilesystemWriter:
+    """StagedWriter over a descriptor that it owns, at the upload's offset, with the file's lock held."""
+
+    def __init__(self, fd: int, *, key: str, offset: int, is_dirty: bool) -> None:
+        """`is_dirty`: something about the file (its creation, a cut) is not durable yet though nothing is written."""
+        self.size = 0
+        self._file = os.fdopen(fd, "r+b", buffering=0)  # closed by the collector too, so a lost writer frees its lock
+        self._key = key
+        self._offset = offset
+        self._is_dirty = is_dirty
+        self._durable_size = 0
+        self._write_back = Background()
+        self._write_back_size = 0
+        self._closed_state: StagingState | None = None
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append `chunk` to the page cache, and let the disk begin on it once enough has gathered."""
+        view = memoryview(chunk).cast("B")
+        self._is_dirty = True
+        try:
+            while view:
+                written = os.write(self._file.fileno(), view)
+                self.size += written
+                view = view[written:]
+            self._start_write_back()
+        except OSError as error:
+            self._fail(error)
+
+    def checkpoint(self) -> StagingState:
+        """fsync the file. On return every byte written so far survives a power loss."""
+        fd = self._file.fileno()
+        try:
+            self._write_back.wait()
+            if self._is_dirty:
+                os.fsync(fd)
+        except OSError as error:
+            self._fail(error)
+        self._is_dirty = False
+        self._durable_size = self.size
+        return {"bytes": self._offset + self.size}
+
+    def close(self) -> StagingState:
+        """Checkpoint and unlock."""
+        if self._closed_state is None:
+            try:
+                self._closed_state = self.checkpoint()
+            finally:
+                self.discard()
+        return dict(self._closed_state)
+
+    def discard(self) -> None:
+        """Unlock. What is not recorded stays in the file until the next append cuts it."""
+        self._write_back.join()  # its descriptor must not be closed, and perhaps reused, below it
+        with suppress(OSError):  # nothing depends on it: what counts was fsynced, and the descriptor is gone either way
+            self._file.close()
+
+    def _start_write_back(self) -> None:
+        if self.size - self._write_back_size >= WRITE_BACK_BYTES and self._write_back.is_idle():
+            self._write_back_size = self.size
+            fd = self._file.fileno()
+            self._write_back.start(lambda: os.fdatasync(fd))
+
+    def _fail(self, error: OSError) -> NoReturn:
+        """Cut the file back to the last checkpoint, release it, and raise `error` as a storage error.
+
+        Cut at once, not by the next append: on a full disk the others need the room. And after a failed fsync the
+        kernel may have dropped the dirty pages, so nothing since the last checkpoint can be trusted (a second fsync
+        would succeed without them).
+        """
+        self._write_back.join()
+        with suppress(OSError):  # the next append cuts as well
+            os.ftruncate(self._file.fileno(), self._offset + self._durable_size)
+        self.size = self._durable_size
+        self.discard()
+        raise translate_os_error(error, f"write {self._key}") from error

@@ -1,0 +1,521 @@
+"""What every driver promises (haven_registry.storage.driver), asked of each: memory, a folder, a real S3 server."""
+
+import json
+import threading
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from haven_registry.storage import (
+    ObjectMissing,
+    StagingLost,
+    StagingState,
+    StorageDriver,
+    StorageError,
+    StorageTruncated,
+    UploadBusy,
+    new_key,
+)
+
+MIB = 1024 * 1024
+BIG = 20 * MIB + 12345  # on S3: two full parts and a tail
+
+
+def content(size: int, seed: int = 1) -> bytes:
+    return Random(seed).randbytes(size)
+
+
+def read(driver: StorageDriver, key: str, start: int = 0, length: int | None = None) -> bytes:
+    return b"".join(driver.read(key, start, length))
+
+
+def append(driver: StorageDriver, key: str, state: StagingState | None, data: bytes) -> StagingState:
+    """One request body in chunks; the state as a database would give it back."""
+    offset = 0 if state is None else state["bytes"]
+    writer = driver.append(key, state, offset)
+    for at in range(0, len(data), MIB):
+        writer.write(memoryview(data)[at : at + MIB])
+    assert writer.size == len(data)
+    return json.loads(json.dumps(writer.close()))
+
+
+def keys(driver: StorageDriver, prefix: str = "") -> list[tuple[str, bool]]:
+    return sorted((found.key, found.is_staged) for found in driver.list_keys(prefix))
+
+
+def is_missing(driver: StorageDriver, key: str) -> bool:
+    with pytest.raises(ObjectMissing):
+        driver.size(key)
+    with pytest.raises(ObjectMissing):
+        driver.read(key)
+    return True
+
+
+# --- an upload in one body
+
+
+@pytest.mark.parametrize("size", [1, 1000, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 16 * MIB, BIG])
+def test_upload_in_one_body(driver: StorageDriver, size: int) -> None:
+    key, data = new_key(), content(size)
+
+    state = append(driver, key, None, data)
+    assert is_missing(driver, key)  # staged is not published
+    driver.seal(key, state, size)
+
+    assert driver.size(key) == size
+    assert read(driver, key) == data
+    assert keys(driver) == [(key, False)]  # nothing staged is left
+
+
+def test_empty_upload_without_any_body(driver: StorageDriver) -> None:
+    key = new_key()
+
+    driver.seal(key, None, 0)
+
+    assert driver.size(key) == 0
+    assert read(driver, key) == b""
+    assert keys(driver) == [(key, False)]
+
+
+def test_empty_upload_with_an_empty_body(driver: StorageDriver) -> None:
+    key = new_key()
+
+    driver.seal(key, append(driver, key, None, b""), 0)
+
+    assert read(driver, key) == b""
+    assert keys(driver) == [(key, False)]
+
+
+def test_writer_takes_bytes_and_memoryviews_of_any_size(driver: StorageDriver) -> None:
+    key = new_key()
+    writer = driver.append(key, None, 0)
+
+    writer.write(b"")
+    writer.write(b"a")
+    writer.write(memoryview(b"bcd")[1:])
+    writer.write(bytes(9 * MIB))
+
+    assert writer.size == 9 * MIB + 3
+    driver.seal(key, writer.close(), 9 * MIB + 3)
+    assert read(driver, key) == b"acd" + bytes(9 * MIB)
+
+
+# --- an upload in several bodies
+
+
+@pytest.mark.parametrize("sizes", [[1, 1, 1], [5 * MIB, 5 * MIB, 5 * MIB], [0, 8 * MIB, 0, 3], [9 * MIB, 100, 9 * MIB]])
+def test_upload_in_several_bodies(driver: StorageDriver, sizes: list[int]) -> None:
+    key, state, sent = new_key(), None, b""
+
+    for seed, size in enumerate(sizes):
+        body = content(size, seed)
+        state = append(driver, key, state, body)
+        sent += body
+        assert state["bytes"] == len(sent)
+    driver.seal(key, state, len(sent))
+
+    assert read(driver, key) == sent
+    assert keys(driver) == [(key, False)]
+
+
+def test_checkpoint_is_where_an_upload_goes_on(driver: StorageDriver) -> None:
+    key, data = new_key(), content(BIG)
+    writer = driver.append(key, None, 0)
+    writer.write(data[: 9 * MIB])
+    state = json.loads(json.dumps(writer.checkpoint()))
+    writer.write(b"never recorded" * MIB)  # the worker is lost here
+    writer.discard()
+
+    assert state["bytes"] == 9 * MIB
+    state = append(driver, key, state, data[9 * MIB :])
+    driver.seal(key, state, BIG)
+
+    assert read(driver, key) == data
+
+
+def test_state_before_an_unrecorded_body_still_holds(driver: StorageDriver) -> None:
+    key, data = new_key(), content(12 * MIB)
+    recorded = append(driver, key, None, data[: 10 * MIB])
+
+    append(driver, key, recorded, content(9 * MIB, 7))  # durable, but its state is lost before it is recorded
+
+    state = append(driver, key, recorded, data[10 * MIB :])
+    driver.seal(key, state, 12 * MIB)
+    assert read(driver, key) == data
+
+
+def test_seal_cuts_what_was_never_recorded(driver: StorageDriver) -> None:
+    key, data = new_key(), content(2 * MIB)
+    state = append(driver, key, None, data)
+    writer = driver.append(key, state, 2 * MIB)
+    writer.write(b"x" * 1000)
+    writer.discard()
+
+    driver.seal(key, state, 2 * MIB)
+
+    assert read(driver, key) == data
+
+
+def test_first_body_lost_before_anything_was_recorded(driver: StorageDriver) -> None:
+    key = new_key()
+    writer = driver.append(key, None, 0)
+    writer.write(content(10 * MIB, 3))
+    writer.discard()
+
+    driver.seal(key, append(driver, key, None, b"whole"), 5)
+
+    assert read(driver, key) == b"whole"
+
+
+def test_many_checkpoints_in_one_body(driver: StorageDriver) -> None:
+    key, data = new_key(), content(17 * MIB)
+    writer = driver.append(key, None, 0)
+    for at in range(0, len(data), MIB):
+        writer.write(data[at : at + MIB])
+        assert writer.checkpoint()["bytes"] == at + MIB
+        assert writer.checkpoint()["bytes"] == at + MIB
+    state = writer.close()
+
+    driver.seal(key, state, len(data))
+
+    assert read(driver, key) == data
+    assert keys(driver) == [(key, False)]
+
+
+def test_close_again_gives_the_same_state_and_discard_never_raises(driver: StorageDriver) -> None:
+    key = new_key()
+    writer = driver.append(key, None, 0)
+    writer.write(b"abc")
+
+    state = writer.close()
+    assert writer.close() == state
+    writer.discard()
+    writer.discard()
+    with pytest.raises(ValueError):
+        writer.write(b"late")
+
+    driver.seal(key, state, 3)
+    assert read(driver, key) == b"abc"
+
+
+def test_offset_must_be_what_the_state_holds(driver: StorageDriver) -> None:
+    key = new_key()
+    state = append(driver, key, None, b"abc")
+
+    with pytest.raises(ValueError):
+        driver.append(key, state, 2)
+    with pytest.raises(ValueError):
+        driver.append(key, None, 3)
+
+    driver.seal(key, state, 3)
+    assert read(driver, key) == b"abc"
+
+
+def test_second_writer_is_refused_or_harmless(driver: StorageDriver) -> None:
+    key, data = new_key(), content(10 * MIB)
+    first = driver.append(key, None, 0)
+    first.write(data)
+    if driver.name == "s3":
+        second = driver.append(key, None, 0)
+        second.write(content(10 * MIB, 9))
+        second.close()  # its state loses the caller's compare-and-set
+    else:
+        with pytest.raises(UploadBusy):
+            driver.append(key, None, 0)
+        with pytest.raises(UploadBusy):
+            driver.seal(key, {"bytes": 0}, 0)
+
+    driver.seal(key, first.close(), len(data))
+
+    assert read(driver, key) == data
+
+
+# --- sealing
+
+
+@pytest.mark.parametrize("size", [0, 5, BIG])
+def test_seal_again_is_success(driver: StorageDriver, size: int) -> None:
+    key, data = new_key(), content(size)
+    state = append(driver, key, None, data)
+
+    driver.seal(key, state, size)
+    driver.seal(key, state, size)
+
+    assert read(driver, key) == data
+    assert keys(driver) == [(key, False)]
+
+
+@pytest.mark.parametrize("size", [4, 6])
+def test_seal_with_another_size_publishes_nothing(driver: StorageDriver, size: int) -> None:
+    key = new_key()
+    state = append(driver, key, None, b"abcde")
+
+    with pytest.raises(StagingLost):
+        driver.seal(key, state, size)
+
+    assert is_missing(driver, key)
+    driver.seal(key, state, 5)
+    assert read(driver, key) == b"abcde"
+
+
+def test_seal_over_another_object_is_refused(driver: StorageDriver) -> None:
+    key = new_key()
+    driver.put(key, b"first")
+
+    if driver.name != "s3":  # there a key is trusted to be new
+        with pytest.raises(StorageError):
+            driver.seal(key, append(driver, key, None, b"something else"), 14)
+
+    assert read(driver, key) == b"first"
+
+
+# --- abandoning
+
+
+@pytest.mark.parametrize("size", [0, 100, BIG])
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_abandon_removes_all_that_is_staged(driver: StorageDriver, size: int, is_recorded: bool) -> None:
+    key, other = new_key(), new_key()
+    other_state = append(driver, other, None, b"other")
+    state = append(driver, key, None, content(size))
+
+    driver.abandon(key, state if is_recorded else None)
+    driver.abandon(key, state)
+    driver.abandon(key, None)
+
+    assert keys(driver) == [(other, True)]
+    if size:
+        with pytest.raises(StagingLost):
+            driver.append(key, state, size)
+        with pytest.raises(StagingLost):
+            driver.seal(key, state, size)
+        with pytest.raises(StagingLost):
+            b"".join(driver.read_staged(key, state, size))
+    assert is_missing(driver, key)
+    driver.seal(other, other_state, 5)
+    assert read(driver, other) == b"other"
+
+
+def test_abandon_leaves_a_published_object_alone(driver: StorageDriver) -> None:
+    key, data = new_key(), content(BIG)
+    state = append(driver, key, None, data)
+    b"".join(driver.read_staged(key, state, BIG))
+    driver.seal(key, state, BIG)
+
+    driver.abandon(key, state)
+    driver.abandon(key, None)
+
+    assert read(driver, key) == data
+
+
+# --- reading what is staged
+
+
+@pytest.mark.parametrize("size", [0, 100, 16 * MIB, BIG])
+def test_read_staged_then_seal(driver: StorageDriver, size: int) -> None:
+    key, data = new_key(), content(size)
+    state = append(driver, key, None, data)
+
+    assert b"".join(driver.read_staged(key, state, size)) == data
+    assert b"".join(driver.read_staged(key, state, size)) == data
+    driver.seal(key, state, size)
+
+    assert read(driver, key) == data
+    assert keys(driver) == [(key, False)]
+
+
+@pytest.mark.parametrize("size", [0, 100, 16 * MIB, BIG])
+def test_read_staged_then_abandon(driver: StorageDriver, size: int) -> None:
+    """The digest was wrong: nothing may stay, also where reading needed the object to be completed."""
+    key = new_key()
+    state = append(driver, key, None, content(size))
+    b"".join(driver.read_staged(key, state, size))
+
+    driver.abandon(key, state)
+
+    assert keys(driver) == []
+    assert is_missing(driver, key)
+
+
+# --- published objects
+
+
+def test_put(driver: StorageDriver) -> None:
+    key, empty = new_key(), new_key()
+
+    driver.put(key, b"manifest")
+    driver.put(key, b"manifest")
+    driver.put(empty, b"")
+
+    assert read(driver, key) == b"manifest"
+    assert read(driver, empty) == b""
+    assert keys(driver) == sorted([(key, False), (empty, False)])
+
+
+@pytest.mark.parametrize(
+    ("start", "length"), [(0, 1), (0, 10), (3, None), (3, 0), (9, 1), (10, None), (10, 0), (0, 0), (2, 5)]
+)
+def test_ranges(driver: StorageDriver, start: int, length: int | None) -> None:
+    key, data = new_key(), b"0123456789"
+    driver.put(key, data)
+
+    end = None if length is None else start + length
+    assert read(driver, key, start, length) == data[start:end]
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 11), (5, 6), (10, 1), (11, 0), (11, None), (50, 1)])
+def test_range_past_the_end_is_an_error_before_the_first_byte(
+    driver: StorageDriver, start: int, length: int | None
+) -> None:
+    key = new_key()
+    driver.put(key, b"0123456789")
+
+    with pytest.raises(StorageTruncated):
+        driver.read(key, start, length)
+
+
+@pytest.mark.parametrize(("start", "length"), [(-1, None), (0, -1)])
+def test_impossible_range(driver: StorageDriver, start: int, length: int | None) -> None:
+    with pytest.raises(ValueError):
+        driver.read(new_key(), start, length)
+
+
+def test_chunks_are_bounded_and_reading_may_stop_early(driver: StorageDriver) -> None:
+    key, data = new_key(), content(3 * MIB)
+    driver.put(key, data)
+
+    chunks = driver.read(key, 1)
+    first = next(chunks)
+    chunks.close()  # type: ignore[attr-defined]
+
+    assert data[1:].startswith(first)
+    assert 0 < max(len(chunk) for chunk in driver.read(key)) <= 256 * 1024
+
+
+def test_missing(driver: StorageDriver) -> None:
+    assert is_missing(driver, new_key())
+    with pytest.raises(ObjectMissing):
+        driver.read(new_key(), 5, 0)
+    with pytest.raises(ObjectMissing):
+        driver.read(new_key(), 5, 3)
+
+
+def test_delete(driver: StorageDriver) -> None:
+    key, kept = new_key(), new_key()
+    driver.put(key, b"a")
+    driver.put(kept, b"b")
+
+    driver.delete(iter([key, new_key()]))
+    driver.delete([key])
+    driver.delete([])
+
+    assert is_missing(driver, key)
+    assert keys(driver) == [(kept, False)]
+
+
+def test_delete_leaves_staged_bytes_alone(driver: StorageDriver) -> None:
+    key = new_key()
+    state = append(driver, key, None, b"abc")
+
+    driver.delete([key])
+
+    driver.seal(key, state, 3)
+    assert read(driver, key) == b"abc"
+
+
+def test_delete_more_than_one_batch(driver: StorageDriver) -> None:
+    present = [new_key() for _ in range(5)]
+    for key in present:
+        driver.put(key, b"x")
+
+    driver.delete(present[:2] + [new_key() for _ in range(1500)] + present[2:])
+
+    assert keys(driver) == []
+
+
+def test_list(driver: StorageDriver) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=5)
+    published, small, large = new_key(), new_key(), new_key()
+    driver.put(published, b"12345")
+    append(driver, small, None, b"123")
+    append(driver, large, None, content(9 * MIB))
+
+    found = list(driver.list_keys())
+
+    assert {(it.key, it.is_staged) for it in found} == {(published, False), (small, True), (large, True)}
+    assert {it.size for it in found if it.key == published} == {5}
+    assert {it.size for it in found if it.key == small} == {3}
+    assert all(before < it.modified_at < datetime.now(UTC) + timedelta(seconds=5) for it in found)
+    for prefix in ("blobs/", published[:8], published, published[:20]):
+        assert {it.key for it in driver.list_keys(prefix)} == {
+            key for key in (published, small, large) if key.startswith(prefix)
+        }
+    assert list(driver.list_keys("elsewhere/")) == []
+
+
+def test_list_of_nothing(driver: StorageDriver) -> None:
+    assert list(driver.list_keys()) == []
+
+
+def test_where_a_client_or_web_server_finds_it(driver: StorageDriver) -> None:
+    key = new_key()
+    driver.put(key, b"bytes")
+
+    path = driver.local_path(key)
+    url = driver.presigned_url(
+        key, 60, content_type="application/vnd.oci.image.layer.v1.tar", content_disposition='attachment; filename="a b"'
+    )
+
+    assert (path is not None) == (driver.name == "filesystem")
+    assert (url is not None) == (driver.name == "s3")
+    if path is not None:
+        assert path.read_bytes() == b"bytes"
+    if url is not None:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            assert response.read() == b"bytes"
+            assert response.headers["Content-Type"] == "application/vnd.oci.image.layer.v1.tar"
+            assert response.headers["Content-Disposition"] == 'attachment; filename="a b"'
+
+
+def test_check_leaves_nothing(driver: StorageDriver) -> None:
+    driver.check()
+
+    assert keys(driver) == []
+
+
+@pytest.mark.parametrize("key", ["", "x", "blobs/ab/../../etc", "blobs/AB/" + "0" * 32, "blobs/ab/" + "0" * 32 + "\n"])
+def test_only_keys_are_taken(driver: StorageDriver, key: str) -> None:
+    for call in (
+        lambda: driver.append(key, None, 0),
+        lambda: driver.seal(key, None, 0),
+        lambda: driver.abandon(key, None),
+        lambda: driver.read_staged(key, None, 0),
+        lambda: driver.put(key, b""),
+        lambda: driver.read(key),
+        lambda: driver.size(key),
+        lambda: driver.delete([key]),
+        lambda: driver.local_path(key),
+        lambda: driver.presigned_url(key, 60),
+    ):
+        with pytest.raises(ValueError, match="not a storage key"):
+            call()
+    assert keys(driver) == []
+
+
+def test_many_threads(driver: StorageDriver) -> None:
+    barrier = threading.Barrier(8)
+
+    def upload(seed: int) -> tuple[str, bytes]:
+        key, data = new_key(), content(100_000 + seed, seed)
+        barrier.wait()
+        driver.seal(key, append(driver, key, None, data), len(data))
+        return key, data
+
+    with ThreadPoolExecutor(8) as pool:
+        uploads = list(pool.map(upload, range(8)))
+
+    assert [read(driver, key) == data for key, data in uploads] == [True] * 8
+    assert keys(driver) == sorted((key, False) for key, _ in uploads)
