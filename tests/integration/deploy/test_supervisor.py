@@ -66,7 +66,9 @@ def test_crashed_process_and_its_workers_are_replaced(start_stack):
     assert len(old) == 3
     os.kill(server, signal.SIGKILL)
 
-    eventually(lambda: stack.pid_of("server") not in (server, None) and stack.status()["processes"][1]["state"] == "running")
+    eventually(
+        lambda: stack.pid_of("server") not in (server, None) and stack.status()["processes"][1]["state"] == "running"
+    )
     assert not alive(old)
     assert stack.status()["processes"][1]["restarts"] == 1
     assert stack.status()["processes"][0]["restarts"] == 0
@@ -178,9 +180,7 @@ def test_second_supervisor_is_refused(start_stack):
     second = start_stack(BROKER)
     _, stderr = second.process.communicate(timeout=10)
 
-    assert stderr == (
-        f"AlreadyRunning: Haven is already running in {stack.data_dir} (process {stack.process.pid}).\n"
-    )
+    assert stderr == (f"AlreadyRunning: Haven is already running in {stack.data_dir} (process {stack.process.pid}).\n")
     assert stack.events() == ["broker started"]
 
 

@@ -2,7 +2,19 @@
 
 import pytest
 
-from haven_registry.v2.routes import BLOB, CATALOG, EXTENSIONS, MANIFEST, PING, REFERRERS, TAGS, UPLOAD, UPLOADS, Route, resolve
+from haven_registry.v2.routes import (
+    BLOB,
+    CATALOG,
+    EXTENSIONS,
+    MANIFEST,
+    PING,
+    REFERRERS,
+    TAGS,
+    UPLOAD,
+    UPLOADS,
+    Route,
+    resolve,
+)
 
 D = "sha256:" + "a" * 64
 

@@ -32,6 +32,8 @@ def process(name: str, options: list[str], **settings: object) -> Process:
 
 try:
     prepare_data_dir(data_dir)
-    run_foreground(data_dir, [process(**item) for item in json.loads(sys.argv[2])], on_ready=lambda: print("ready", flush=True))
+    run_foreground(
+        data_dir, [process(**item) for item in json.loads(sys.argv[2])], on_ready=lambda: print("ready", flush=True)
+    )
 except DeployError as error:
     sys.exit(f"{type(error).__name__}: {error}")
