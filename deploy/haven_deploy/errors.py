@@ -1,6 +1,6 @@
 """What can go wrong around the processes; each error is one line that says what to do."""
 
-# ruff: noqa: N818  # each class is named after the fact it states
+# each class is named after the fact it states
 
 from pathlib import Path
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from haven_core.config import ConfigError, load_config
 from haven_deploy.certificates import Certificates, ensure_certificates, local_names_and_addresses, trust_instructions
 from haven_deploy.control import read_status, run_foreground, stop, wait_for_guardian
 from haven_deploy.data_dir import prepare_data_dir
@@ -17,8 +18,6 @@ from haven_deploy.embedded import EmbeddedOptions, embedded_stack
 from haven_deploy.errors import DeployError
 from haven_deploy.logs import tail_logs
 from haven_deploy.ports import require_port_free
-
-from haven_core.config import ConfigError, load_config
 from haven_project.cli.main import FAILED, UNUSABLE, complain
 
 DETACHED_START_SECONDS = 120

@@ -11,10 +11,12 @@ import threading
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-
-import redis
+from typing import TYPE_CHECKING
 
 from haven_core.conf import config
+
+if TYPE_CHECKING:
+    import redis
 
 FLUSH_SECONDS = 5.0
 MAX_KEYS = 50_000
@@ -46,13 +48,15 @@ class PullBuffer:
 
     def flush(self) -> int:
         """Send what has gathered; returns how many keys went. On failure they are put back."""
+        from redis import RedisError  # a quarter of a second to import: not at the start of each worker
+
         with self._lock:
             counts, self._counts = self._counts, {}
         if not counts:
             return 0
         try:
             self._queue().rpush(QUEUE, encode_batch(uuid.uuid4(), counts, datetime.now(UTC)))
-        except redis.RedisError as error:
+        except RedisError as error:
             _log.warning("pull counts wait for Valkey: %s", error)
             with self._lock:
                 for key, number in counts.items():
@@ -60,9 +64,11 @@ class PullBuffer:
             return 0
         return len(counts)
 
-    def _queue(self) -> redis.Redis:
+    def _queue(self) -> "redis.Redis":
+        from redis import Redis
+
         if self._client is None:
-            self._client = redis.Redis.from_url(self._redis_url, socket_timeout=2, socket_connect_timeout=2)
+            self._client = Redis.from_url(self._redis_url, socket_timeout=2, socket_connect_timeout=2)
         return self._client
 
     def _run(self) -> None:

@@ -1,6 +1,7 @@
 """Accept and Content-Type of manifests."""
 
 import pytest
+
 from haven_registry.oci import media_types
 from haven_registry.oci.accept import accepts
 from haven_registry.oci.media_types import normalise_content_type

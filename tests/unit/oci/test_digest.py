@@ -4,10 +4,11 @@ import contextlib
 import hashlib
 
 import pytest
-from haven_registry.oci.digest import Digest, new_hash
-from haven_registry.oci.errors import DigestInvalid, DigestUnsupported
 from hypothesis import given
 from hypothesis import strategies as st
+
+from haven_registry.oci.digest import Digest, new_hash
+from haven_registry.oci.errors import DigestInvalid, DigestUnsupported
 
 HEX = "0123456789abcdef"
 SHA256 = "sha256:" + "a1" * 32

@@ -3,6 +3,9 @@
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from haven_registry.oci.errors import RangeInvalid, RangeUnsatisfiable
 from haven_registry.oci.http_ranges import (
     MAX_RANGES,
@@ -13,8 +16,6 @@ from haven_registry.oci.http_ranges import (
     parse_content_range,
     parse_range,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

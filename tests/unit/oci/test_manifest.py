@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+
 from haven_registry.oci import media_types
 from haven_registry.oci.errors import ManifestInvalid
 from haven_registry.oci.manifest import MAX_MANIFEST_BYTES, ParsedManifest, parse_manifest

@@ -6,12 +6,13 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from haven_registry.oci.errors import ManifestInvalid
 from haven_registry.oci.manifest import MAX_MANIFEST_BYTES, ParsedManifest, parse_manifest
 from haven_registry.oci.media_types import MANIFEST_TYPES, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from haven_registry.oci.strict_json import MAX_DEPTH, MAX_ITEMS, parse_object
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 DIGEST = "sha256:" + "a" * 64
 IMAGE = f'{{"schemaVersion":2,"config":{{"mediaType":"{OCI_CONFIG}","digest":"{DIGEST}","size":1}},"layers":[]'

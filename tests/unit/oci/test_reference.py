@@ -4,6 +4,9 @@ import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid, DigestUnsupported, TagInvalid
 from haven_registry.oci.reference import (
@@ -13,8 +16,6 @@ from haven_registry.oci.reference import (
     parse_fallback_tag,
     parse_reference,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"

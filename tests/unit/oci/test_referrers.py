@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from haven_registry.oci.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from haven_registry.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from haven_registry.oci.referrers import build_page, referrer_descriptor
-from hypothesis import given
-from hypothesis import strategies as st
 
 EMPTY = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 
