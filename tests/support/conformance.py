@@ -66,10 +66,11 @@ def judge(version: str, results: Path) -> Verdict:
     verdict.cases = len(cases)
     verdict.passed = sum(case.get("status") == "passed" for case in cases)
     bad = [case for case in cases if case.get("status") != "passed"]
-    if counts["failures"] + counts["errors"] + counts["skipped"]:
-        verdict.problems += [_describe(case) for case in bad] or [f"junit.xml counts {counts}"]
-    elif len(bad) > counts["disabled"]:
-        verdict.problems += [_describe(case) for case in bad]
+    forgiven = [case for case in bad if case.get("status") == "skipped" and not case.findtext("system-out")]
+    if counts["failures"] + counts["errors"] + counts["skipped"] or len(bad) > counts["disabled"]:
+        # a disabled case looks like a skipped one without a reason; it is named only when nothing else explains the counts
+        named = [case for case in bad if case not in forgiven] or bad
+        verdict.problems += [_describe(case) for case in named] or [f"junit.xml counts {counts}"]
     if not verdict.passed:
         verdict.problems.append("not one case passed")
     verdict.problems += _summary_problems(summary)
@@ -92,17 +93,20 @@ def _summary_problems(summary: str) -> list[str]:
 
 
 def run_suite(server: HavenServer, version: str, results: Path, *, limit: float = RUN_LIMIT) -> Verdict:
-    """One run in two new projects; its reports stay in `results`."""
+    """One run in two repositories of a new project; its reports stay in `results`.
+
+    One project, because a mount that names no source looks only there: a blob of another project is none of its business.
+    """
     results.mkdir(parents=True, exist_ok=True)
     for old in ("junit.xml", "results.yaml"):
         (results / old).unlink(missing_ok=True)
-    first, second = (server.create_project(f"conformance-{uuid.uuid4().hex[:10]}") for _ in range(2))
+    project = server.create_project(f"conformance-{uuid.uuid4().hex[:10]}")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("OCI_")},
         "OCI_REGISTRY": server.host_port,
         "OCI_TLS": "enabled" if server.url.startswith("https") else "disabled",
-        "OCI_REPO1": f"{first}/repository",
-        "OCI_REPO2": f"{second}/other/repository",
+        "OCI_REPO1": f"{project}/one",
+        "OCI_REPO2": f"{project}/two/deeper",
         "OCI_USERNAME": server.admin_user,
         "OCI_PASSWORD": server.admin_password,
         "OCI_VERSION": version,
