@@ -144,7 +144,7 @@ def _registry(options: EmbeddedOptions) -> Process:
     socket = options.run_dir / "registry.sock"
     argv = _granian(
         options, REGISTRY,
-        "--uds", str(socket), "--uds-permissions", "600",
+        "--uds", str(socket), "--uds-permissions", "0600",
         "--workers", str(options.registry_workers), "--blocking-threads", "1", "--backpressure", "128",
     )  # fmt: skip
     return _application(options, "registry", argv, socket, "/v2/")
@@ -155,7 +155,7 @@ def _uploads(options: EmbeddedOptions) -> Process:
     socket = options.run_dir / "uploads.sock"
     argv = _granian(
         options, REGISTRY,
-        "--uds", str(socket), "--uds-permissions", "600",
+        "--uds", str(socket), "--uds-permissions", "0600",
         "--workers", str(options.uploads_workers), "--blocking-threads", str(options.uploads_threads),
         "--backpressure", "64",
     )  # fmt: skip

@@ -76,6 +76,7 @@ class Sandbox:
             input=stdin,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=120,
             env=self.environment,
             cwd=self.folder,
