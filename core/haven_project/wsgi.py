@@ -39,7 +39,7 @@ def registry(environ: dict[str, Any], start_response: Callable[..., Any]) -> Ite
 def _django() -> Application:
     from django.core.wsgi import get_wsgi_application
 
-    return get_wsgi_application()  # type: ignore[return-value]  # Django types it as its handler
+    return get_wsgi_application()
 
 
 def core(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -218,7 +218,7 @@ def _worker(options: EmbeddedOptions) -> Process:
     """One task at a time, in a process that can be ended by a time limit."""
     argv = _celery(
         options, "worker",
-        "--hostname", "embedded@haven",
+        "--hostname", "haven@%h",
         "--concurrency", "1",
         "--prefetch-multiplier", "1",
         "--queues", QUEUES,

@@ -119,6 +119,15 @@ def find_blob_in(repository_id: int, digest: str) -> FoundBlob | None:
     return FoundBlob(*rows[0]) if rows else None
 
 
+def find_stored(digest: str) -> tuple[str, int] | None:
+    """Storage key and size of a blob, whoever uses it: for the upload that brings the same bytes again."""
+    rows = backend.sql(
+        "SELECT o.storage_key, b.size FROM blob b JOIN storage_object o ON o.id = b.object_id WHERE b.digest = %s",
+        encode_digest(digest),
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
 def find_mountable_repository(project_id: int, digest: str) -> FoundRepository | None:
     """A repository of the project that shows the blob (a mount without `from`)."""
     shown = timezone.now() + config().head_margin

@@ -1,7 +1,7 @@
 """SQL that differs, or that the ORM can't say: locks weaker than UPDATE, INSERT … ON CONFLICT … RETURNING, keys that
 check at once."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -92,7 +92,7 @@ def relaxed_commit(*, is_relaxed: bool) -> Iterator[None]:
         sql(on)
 
 
-def placeholders(values: Sequence[Any]) -> str:
+def placeholders(values: Collection[Any]) -> str:
     """`%s, %s, …`, for an IN list."""
     return ", ".join(["%s"] * len(values))
 

@@ -96,7 +96,8 @@ class Request:
     @property
     def client_address(self) -> str:
         """Where the request comes from (haven_project.wsgi takes it from the gateway)."""
-        return self.environ.get("REMOTE_ADDR", "")
+        address: str = self.environ.get("REMOTE_ADDR", "")
+        return address
 
     @property
     def base_url(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from deploy_support import CONTENT, PROGRAMS, ROOMS, Embedded, Stack, free_port
+
 from haven_deploy.nginx import find_nginx
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from deploy_support import CONTENT, ROOMS, Embedded, alive, eventually, group_of
+
 from haven_deploy import control
 from haven_deploy.embedded import find_broker
 

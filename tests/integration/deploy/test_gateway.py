@@ -9,6 +9,7 @@ import time
 
 import pytest
 from deploy_support import CONTENT, eventually, group_of
+
 from haven_deploy.nginx import ERRORS
 
 DIGEST = "sha256:" + "ab" * 32

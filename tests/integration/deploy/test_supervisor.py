@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from deploy_support import alive, eventually, group_of
+
 from haven_deploy import control
 from haven_deploy.data_dir import is_locked
 from haven_deploy.errors import NotRunning

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+
 from haven_deploy.certificates import ensure_certificates, local_names_and_addresses, trust_instructions
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)

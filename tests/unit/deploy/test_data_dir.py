@@ -2,6 +2,7 @@ import json
 import os
 
 import pytest
+
 from haven_deploy.data_dir import DataDirLock, is_locked, lock_holder, prepare_data_dir
 from haven_deploy.errors import AlreadyRunning, DataDirUnusable, ForeignDataDir
 

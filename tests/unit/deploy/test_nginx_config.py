@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from haven_deploy import nginx
 from haven_deploy.errors import DataDirUnusable, NginxConfigRejected
 

@@ -1,6 +1,7 @@
 import socket
 
 import pytest
+
 from haven_deploy.errors import AddressUnusable, PortInUse
 from haven_deploy.ports import port_in_use, require_port_free, wait_for_port_free
 
