@@ -1,0 +1,1 @@
+"""Tests of Haven. `tests.support` holds what they share."""

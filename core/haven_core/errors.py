@@ -75,6 +75,15 @@ class ProjectUnknown(HavenError):
     message = "project not found"
 
 
+class NotFound(HavenError):
+    """No such thing, or none the caller may see."""
+
+    status = 404
+    oci_code = "NAME_UNKNOWN"
+    api_code = "NOT_FOUND"
+    message = "not found"
+
+
 class ProjectInUse(HavenError):
     """The project still holds repositories."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from haven_core.accounts.services import admin_actor
 
+from haven_core.accounts.services import admin_actor
 from haven_core.tokens.grants import issue_token
 from haven_core.tokens.scopes import Scope
 

@@ -5,7 +5,7 @@ what: the caller has authorised the project.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,18 @@ def find_repository(project: str, name: str) -> FoundRepository | None:
     return FoundRepository(*rows[0]) if rows else None
 
 
+def count_repositories(project_ids: Collection[int]) -> dict[int, int]:
+    """Live repositories of each project that has any."""
+    if not project_ids:
+        return {}
+    rows = backend.sql(
+        "SELECT project_id, count(*) FROM repository WHERE deleted_at IS NULL "
+        f"AND project_id IN ({backend.placeholders(project_ids)}) GROUP BY project_id",
+        *project_ids,
+    )
+    return dict(rows)
+
+
 def find_blob(project: str, repository: str, digest: str) -> FoundBlob | None:
     """What HEAD and GET of a blob need."""
     shown = timezone.now() + config().head_margin
@@ -105,6 +117,15 @@ def find_blob_in(repository_id: int, digest: str) -> FoundBlob | None:
     shown = timezone.now() + config().head_margin
     rows = backend.sql(_FIND_BLOB + "AND r.id = %s", encode_digest(digest), shown, repository_id)
     return FoundBlob(*rows[0]) if rows else None
+
+
+def find_stored(digest: str) -> tuple[str, int] | None:
+    """Storage key and size of a blob, whoever uses it: for the upload that brings the same bytes again."""
+    rows = backend.sql(
+        "SELECT o.storage_key, b.size FROM blob b JOIN storage_object o ON o.id = b.object_id WHERE b.digest = %s",
+        encode_digest(digest),
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def find_mountable_repository(project_id: int, digest: str) -> FoundRepository | None:

@@ -1,0 +1,1 @@
+"""What tests share: OCI data, a protocol client, the running stack, provisioning."""

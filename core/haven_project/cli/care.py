@@ -49,15 +49,14 @@ def setup(options: argparse.Namespace) -> int:
 
 def _first_data(config: Config) -> int:
     from haven_core.accounts.services import ensure_admin
+    from haven_core.errors import BadRequest
     from haven_core.projects.services import ensure_library
-
-    from haven_core.accounts.passwords import PasswordRejected
     from haven_core.tokens.keys import ensure_key
 
     ensure_key()
     try:
         generated = ensure_admin(os.environ.get("HAVEN_ADMIN_PASSWORD") or None)
-    except PasswordRejected as error:
+    except BadRequest as error:
         return complain(f"HAVEN_ADMIN_PASSWORD: {error}")
     if generated is not None:
         _write_secret(config, generated)
@@ -134,15 +133,14 @@ def _try_storage() -> None:
 def reset_password(options: argparse.Namespace) -> int:
     """A new password for admin; every session and cached proof of the old one ends."""
     config = _with_django(options)
-    from haven_core.accounts.services import reset_admin_password
-
-    from haven_core.accounts.passwords import PasswordRejected, generate_password
+    from haven_core.accounts.services import generate_password, reset_admin
+    from haven_core.errors import BadRequest
 
     given = os.environ.get("HAVEN_ADMIN_PASSWORD") or None
     password = given or generate_password()
     try:
-        reset_admin_password(password)
-    except PasswordRejected as error:
+        reset_admin(password)
+    except BadRequest as error:
         return complain(f"HAVEN_ADMIN_PASSWORD: {error}")
     if given is None:
         _write_secret(config, password)
@@ -157,7 +155,6 @@ def fsck(options: argparse.Namespace) -> int:
     """Every invariant, one line each; exit code 1 when one is broken."""
     _with_django(options)
     from haven_gc.fsck import INVARIANTS, check, check_bytes
-
     from haven_registry.store import driver
 
     broken = check()

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from haven_core.config import ConfigError, load_config
 from haven_deploy.certificates import Certificates, ensure_certificates, local_names_and_addresses, trust_instructions
 from haven_deploy.control import read_status, run_foreground, stop, wait_for_guardian
 from haven_deploy.data_dir import prepare_data_dir
@@ -17,8 +19,6 @@ from haven_deploy.embedded import EmbeddedOptions, embedded_stack
 from haven_deploy.errors import DeployError
 from haven_deploy.logs import tail_logs
 from haven_deploy.ports import require_port_free
-
-from haven_core.config import ConfigError, load_config
 from haven_project.cli.main import FAILED, UNUSABLE, complain
 
 DETACHED_START_SECONDS = 120
@@ -119,6 +119,11 @@ def _shown_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _name_for_others(host: str) -> str:
+    """What clients on other machines call this one: the address it listens on, or its own name."""
+    return socket.getfqdn() if host in ("0.0.0.0", "::") else _shown_host(host)  # noqa: S104
+
+
 def _certificates(data_dir: Path) -> Certificates:
     names, addresses = local_names_and_addresses()
     return ensure_certificates(data_dir / "tls", names, addresses)
@@ -144,7 +149,7 @@ def _welcome(url: str, data_dir: Path, tls: Certificates | None, host: str, port
             "Development mode: there is no nginx, the application server answers the port itself. Install nginx for real use.",
         ]
     if tls:
-        lines += ["", trust_instructions(tls.ca, _shown_host(host), port).rstrip()]
+        lines += ["", trust_instructions(tls.ca, _name_for_others(host), port).rstrip()]
     elif not registry.startswith(("127.", "localhost", "[::1]")):
         lines += ["", "Clients on other machines refuse plain HTTP: use --tls, or put a TLS proxy in front."]
     return "\n".join([*lines, ""])
@@ -216,8 +221,7 @@ def _duration(seconds: float) -> str:
 
 def logs(options: argparse.Namespace) -> int:
     """Print the processes' logs."""
-    for line in tail_logs(
-        data_dir_of(options), follow=options.follow, names=frozenset(options.name), lines=options.lines
-    ):
-        print(line, flush=options.follow)
+    found = tail_logs(data_dir_of(options), follow=options.follow, names=options.name, lines=options.lines)
+    for name, line in found:
+        print(f"{name:<10} {line}", flush=options.follow)
     return 0

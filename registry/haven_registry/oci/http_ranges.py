@@ -29,7 +29,7 @@ def parse_content_range(header: str) -> tuple[int, int]:
     The specification has `<start>-<end>`; the prefix `bytes ` and the suffix `/<total>` of RFC 9110 are accepted.
     Raises RangeInvalid.
     """
-    match = _content_range(header.strip())
+    match = _content_range(header.strip(" \t"))
     if match is None:
         raise RangeInvalid(f"{excerpt(header)} is not a range of bytes")
     start, end = int(match[1]), int(match[2])
@@ -56,7 +56,7 @@ def parse_range(header: str | None, length: int) -> list[ByteRange] | None:
     if header is None or length == 0:
         return None
     unit, _, specs = header.partition("=")
-    if unit.strip().lower() != "bytes":
+    if unit.strip(" \t").lower() != "bytes":
         return None
     # A list may have empty elements (RFC 9110, 5.6.1).
     asked = [spec for element in specs.split(",") if (spec := element.strip(" \t"))]

@@ -75,7 +75,7 @@ class ParsedManifest:
 
     @property
     def child_manifests(self) -> tuple[Descriptor, ...]:
-        """The children of an index that are manifests, each digest once, in order of its first mention."""
+        """The children of an index that are manifests, each digest once, as it is first mentioned."""
         children: dict[str, Descriptor] = {}
         for child in self.manifests:
             if child.media_type in MANIFEST_TYPES:

@@ -5,8 +5,6 @@ is stored (`ObjectMissing`, `StagingLost`, `StorageTruncated`) or in the storage
 never credentials.
 """
 
-# ruff: noqa: N818 - each is named after the fact that it reports
-
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -21,12 +21,13 @@ _SCOPE_ACTIONS = {PULL: "pull", PUSH: "pull,push", DELETE: "delete"}
 _NEEDED = {action: frozenset({action}) for action in (PULL, PUSH, DELETE)}
 
 
+TokenError = Literal["invalid_token", "insufficient_scope"]
+
+
 class Challenge(Unauthorized):
     """401, with the WWW-Authenticate value that tells the client where to get a token for what."""
 
-    def __init__(
-        self, request: Request, scopes: list[str], error: Literal["invalid_token", "insufficient_scope"] | None = None
-    ) -> None:
+    def __init__(self, request: Request, scopes: list[str], error: TokenError | None = None) -> None:
         super().__init__("authentication required" if error is None else "the token does not allow this")
         self.header = bearer_challenge(request.base_url, scopes, error)
 
@@ -99,7 +100,9 @@ def authorize(
     )
     if access is not None and action in access.actions and _token_allows(identity, name, action, allow_expired):
         return access
-    error = None if identity.claims is None else ("invalid_token" if identity.expired else "insufficient_scope")
+    error: TokenError | None = None
+    if identity.claims is not None:
+        error = "invalid_token" if identity.expired else "insufficient_scope"
     raise Challenge(request, [scope(name, action)], error)
 
 

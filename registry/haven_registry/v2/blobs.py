@@ -43,7 +43,7 @@ def get(request: Request, project: str, repository: str, reference: str) -> Resp
         return Response(200, headers, length=found.size)
     if url := driver().presigned_url(found.storage_key, REDIRECT_SECONDS):
         return Response(307, [*headers, ("Location", url)])
-    if config().accel_redirect and driver().local_path(found.storage_key) is not None:
+    if config().accel_redirect and driver().name == "filesystem":
         return Response(200, [*headers, ("X-Accel-Redirect", f"/_{found.storage_key}")])
     return _stream(request, headers, found.storage_key, found.size)
 

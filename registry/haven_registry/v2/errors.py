@@ -13,15 +13,17 @@ from haven_registry.v2.authorization import Challenge
 from haven_registry.v2.http import Response
 
 _log = logging.getLogger("haven.v2")
-RETRY_AFTER_SECONDS = "5"
+RETRY_AFTER_SECONDS = 5
 
 
-def error_response(status: int, code: str, message: str, detail: Any = None) -> Response:
+def error_response(
+    status: int, code: str, message: str, detail: Any = None, retry_after_seconds: int = RETRY_AFTER_SECONDS
+) -> Response:
     """An answer with the envelope. 503 and 429 tell the client when to come back."""
     body = json.dumps(envelope(code, message, detail)).encode()
     headers = [("Content-Type", "application/json")]
     if status in (429, 503):
-        headers.append(("Retry-After", RETRY_AFTER_SECONDS))
+        headers.append(("Retry-After", str(retry_after_seconds)))
     return Response(status, headers, body)
 
 
@@ -57,7 +59,8 @@ def _domain(error: HavenError) -> Response:
     """One entry per digest where an error names several (MANIFEST_BLOB_UNKNOWN)."""
     digests = getattr(error, "digests", None)
     if not digests:
-        return error_response(error.status, error.oci_code, str(error), error.detail)
+        wait = getattr(error, "retry_after_seconds", RETRY_AFTER_SECONDS)
+        return error_response(error.status, error.oci_code, str(error), error.detail, wait)
     entries = [{"code": error.oci_code, "message": str(error), "detail": {"digest": digest}} for digest in digests]
     return Response(error.status, [("Content-Type", "application/json")], json.dumps({"errors": entries}).encode())
 

@@ -8,20 +8,25 @@ FLUSH_SECONDS of counts; without Valkey they stay in memory, up to MAX_KEYS diff
 import json
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
-
-import redis
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 from haven_core.conf import config
+
+if TYPE_CHECKING:
+    import redis
 
 FLUSH_SECONDS = 5.0
 MAX_KEYS = 50_000
 QUEUE = "haven:pulls"
+_DAY_SECONDS = 24 * 3600
+_EPOCH = date(1970, 1, 1).toordinal()
 
 _log = logging.getLogger("haven.pulls")
-_Key = tuple[int, str, str, str]  # repository id, digest, tag or '', day
+_Key = tuple[int, str, str, int]  # repository id, digest, tag or '', days since the epoch
 
 
 class PullBuffer:
@@ -36,7 +41,7 @@ class PullBuffer:
 
     def count(self, repository_id: int, digest: str, tag: str) -> None:
         """One pull now."""
-        key = (repository_id, digest, tag, datetime.now(UTC).strftime("%Y-%m-%d"))
+        key = (repository_id, digest, tag, int(time.time()) // _DAY_SECONDS)
         with self._lock:
             if key in self._counts or len(self._counts) < MAX_KEYS:
                 self._counts[key] = self._counts.get(key, 0) + 1
@@ -46,13 +51,15 @@ class PullBuffer:
 
     def flush(self) -> int:
         """Send what has gathered; returns how many keys went. On failure they are put back."""
+        from redis import RedisError  # a quarter of a second to import: not at the start of each worker
+
         with self._lock:
             counts, self._counts = self._counts, {}
         if not counts:
             return 0
         try:
             self._queue().rpush(QUEUE, encode_batch(uuid.uuid4(), counts, datetime.now(UTC)))
-        except redis.RedisError as error:
+        except RedisError as error:
             _log.warning("pull counts wait for Valkey: %s", error)
             with self._lock:
                 for key, number in counts.items():
@@ -60,9 +67,11 @@ class PullBuffer:
             return 0
         return len(counts)
 
-    def _queue(self) -> redis.Redis:
+    def _queue(self) -> "redis.Redis":
+        from redis import Redis
+
         if self._client is None:
-            self._client = redis.Redis.from_url(self._redis_url, socket_timeout=2, socket_connect_timeout=2)
+            self._client = Redis.from_url(self._redis_url, socket_timeout=2, socket_connect_timeout=2)
         return self._client
 
     def _run(self) -> None:
@@ -73,7 +82,11 @@ class PullBuffer:
 
 def encode_batch(batch_id: uuid.UUID, counts: Mapping[_Key, int], now: datetime) -> str:
     """The text of one batch, as services.pulls reads it."""
-    return json.dumps({"id": str(batch_id), "at": now.isoformat(), "counts": [[*key, n] for key, n in counts.items()]})
+    rows = [
+        [repository_id, digest, tag, date.fromordinal(_EPOCH + day).isoformat(), number]
+        for (repository_id, digest, tag, day), number in counts.items()
+    ]
+    return json.dumps({"id": str(batch_id), "at": now.isoformat(), "counts": rows})
 
 
 _buffer: PullBuffer | None = None

@@ -16,7 +16,7 @@ from haven_registry.services import uploads as service
 from haven_registry.services.blobs import mount_blob
 from haven_registry.services.repositories import get_or_create_repository
 from haven_registry.services.uploads import OpenUpload
-from haven_registry.storage.errors import StorageError, UploadBusy
+from haven_registry.storage.errors import ObjectMissing, StorageError, UploadBusy
 from haven_registry.store import driver
 from haven_registry.v2 import receiving
 from haven_registry.v2.authorization import PULL, PUSH, Challenge, Identity, may_pull, scope, token_covers
@@ -224,9 +224,25 @@ def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
         raise
     driver().seal(upload.key, upload.staging, upload.received_bytes)
     service.commit_upload(
-        upload=upload, project_id=here.access.project_id, digest=str(digest), size=upload.received_bytes
+        upload=upload,
+        project_id=here.access.project_id,
+        digest=str(digest),
+        size=upload.received_bytes,
+        damaged_key=_damaged_key(str(digest)),
     )
     return here.blob_created(str(digest))
+
+
+def _damaged_key(digest: str) -> str | None:
+    """Where the registry's own bytes of this blob should be and are not. A push repairs them."""
+    stored = selectors.find_stored(digest)
+    if stored is None:
+        return None
+    key, size = stored
+    try:
+        return None if driver().size(key) == size else key
+    except ObjectMissing:
+        return key
 
 
 def _cancel(upload: OpenUpload) -> None:

@@ -1,0 +1,1 @@
+"""Real container clients against a running stack."""
