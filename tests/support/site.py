@@ -44,10 +44,10 @@ class Site:
         self.driver.seal(upload.key, staging, len(data))
         return upload
 
-    def commit(self, upload: uploads.OpenUpload, data: bytes) -> str:
+    def commit(self, upload: uploads.OpenUpload, data: bytes, **more: Any) -> str:
         """Publish what start_upload received."""
         project_id = self.projects[upload.repository_id]
-        uploads.commit_upload(upload=upload, project_id=project_id, digest=digest_of(data), size=len(data))
+        uploads.commit_upload(upload=upload, project_id=project_id, digest=digest_of(data), size=len(data), **more)
         return digest_of(data)
 
     def upload(self, data: bytes, repository: int | None = None) -> str:
