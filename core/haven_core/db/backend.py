@@ -9,9 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, ProgrammingError, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 MAX_ROWS_PER_INSERT = 500
+_NOT_OUR_CONNECTION = ("26000", "42P05")  # invalid_sql_statement_name, duplicate_prepared_statement
 _RELAX_POSTGRESQL = ("SET synchronous_commit = off", "RESET synchronous_commit")
 _RELAX_SQLITE = ("PRAGMA synchronous = NORMAL", "PRAGMA synchronous = FULL")
 
@@ -62,11 +64,42 @@ def sql(text: str, *parameters: Any) -> list[Row]:
         with database.cursor() as wrapped:
             wrapped.execute(text, values)
             return list(wrapped.fetchall()) if wrapped.description else []
+    return _run(database, text if database.vendor == "postgresql" else _with_question_marks(text), values)
+
+
+def prepared(text: str, *parameters: Any) -> list[Row]:
+    """Like sql(), for the few reads that every pull makes: on PostgreSQL planned once for each connection.
+
+    Planning the joins behind a tag costs ten times their execution. The types of the parameters must follow from the
+    statement. Where a pooler gives each transaction another server connection the statement runs unprepared.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql" or database.queries_logged or database.execute_wrappers:
+        return sql(text, *parameters)
+    database.ensure_connection()
+    known: tuple[Any, dict[str, str]] | None = getattr(database, "haven_prepared", None)
+    if known is None or known[0] is not database.connection:
+        known = database.haven_prepared = (database.connection, {})
+    statements = known[1]
+    try:
+        if text not in statements:
+            name = f"haven_{len(statements)}"
+            numbered = text % tuple(f"${number}" for number in range(1, len(parameters) + 1))
+            _run(database, f"PREPARE {name} AS {numbered}", [])
+            statements[text] = f"EXECUTE {name} ({placeholders(parameters)})"
+        return _run(database, statements[text], list(parameters))
+    except ProgrammingError as error:  # the pooler's other connection knows none of this one's, or all of them
+        if getattr(error.__cause__, "pgcode", None) not in _NOT_OUR_CONNECTION or database.in_atomic_block:
+            raise
+        return sql(text, *parameters)
+
+
+def _run(database: BaseDatabaseWrapper, text: str, values: list[Any]) -> list[Row]:
     database.ensure_connection()
     with database.wrap_database_errors:
         cursor = database.connection.cursor()
         try:
-            cursor.execute(text if database.vendor == "postgresql" else _with_question_marks(text), values)
+            cursor.execute(text, values)
             return list(cursor.fetchall()) if cursor.description else []
         finally:
             cursor.close()
