@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-
 from haven_registry.storage import StorageDriver, open_storage
-from tests.support.seaweedfs import SeaweedMissing, SeaweedServer, run_seaweedfs
+
+from tests.support.seaweedfs import SeaweedMissingError, SeaweedServer, run_seaweedfs
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServe
     try:
         with run_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
             yield server
-    except SeaweedMissing as missing:
+    except SeaweedMissingError as missing:
         if os.environ.get("HAVEN_REQUIRE_SERVICES"):
             raise
         pytest.skip(str(missing))
@@ -36,3 +36,15 @@ def driver(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> StorageDri
         access_key=server.access_key,
         secret_key=server.secret_key,
     )
+
+
+@pytest.fixture
+def root(tmp_path: pathlib.Path) -> pathlib.Path:
+    """The filesystem driver's root; not there yet."""
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def filesystem(root: pathlib.Path) -> StorageDriver:
+    """The filesystem driver at `root`."""
+    return open_storage(str(root))

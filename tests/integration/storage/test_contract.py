@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
-
 from haven_registry.storage import (
     ObjectMissing,
     StagingLost,
