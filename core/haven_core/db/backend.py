@@ -1,6 +1,7 @@
 """SQL that differs, or that the ORM can't say: locks weaker than UPDATE, INSERT … ON CONFLICT … RETURNING, keys that
 check at once."""
 
+import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ _RELAX_POSTGRESQL = ("SET synchronous_commit = off", "RESET synchronous_commit")
 _RELAX_SQLITE = ("PRAGMA synchronous = NORMAL", "PRAGMA synchronous = FULL")
 
 Row = tuple[Any, ...]
+
+_thread = threading.local()  # connections belong to threads, and so do their prepared statements
 
 
 def is_postgresql() -> bool:
@@ -77,10 +80,7 @@ def prepared(text: str, *parameters: Any) -> list[Row]:
     if database.vendor != "postgresql" or database.queries_logged or database.execute_wrappers:
         return sql(text, *parameters)
     database.ensure_connection()
-    known: tuple[Any, dict[str, str]] | None = getattr(database, "haven_prepared", None)
-    if known is None or known[0] is not database.connection:
-        known = database.haven_prepared = (database.connection, {})
-    statements = known[1]
+    statements = _prepared_on(database.connection)
     try:
         if text not in statements:
             name = f"haven_{len(statements)}"
@@ -92,6 +92,14 @@ def prepared(text: str, *parameters: Any) -> list[Row]:
         if getattr(error.__cause__, "pgcode", None) not in _NOT_OUR_CONNECTION or database.in_atomic_block:
             raise
         return sql(text, *parameters)
+
+
+def _prepared_on(raw: Any) -> dict[str, str]:
+    """What is prepared on this thread's driver connection: statement to EXECUTE text. A new connection has nothing."""
+    if getattr(_thread, "connection", None) is not raw:
+        _thread.connection, _thread.statements = raw, {}
+    statements: dict[str, str] = _thread.statements
+    return statements
 
 
 def _run(database: BaseDatabaseWrapper, text: str, values: list[Any]) -> list[Row]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from haven_registry.storage import StorageDriver, open_storage
 from moto.server import ThreadedMotoServer
 
+from haven_registry.storage import StorageDriver, open_storage
 from tests.integration.storage.broken_s3 import BUCKET, open_driver
 from tests.integration.storage.fault_proxy import FaultProxy, run_fault_proxy
 from tests.support.seaweedfs import SeaweedMissingError, SeaweedServer, run_seaweedfs

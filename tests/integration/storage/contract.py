@@ -4,6 +4,7 @@ import json
 from random import Random
 
 import pytest
+
 from haven_registry.storage import ObjectMissing, StagingState, StorageDriver
 
 MIB = 1024 * 1024

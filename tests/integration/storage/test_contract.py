@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from haven_registry.storage import StagingLost, StorageDriver, StorageError, UploadBusy, new_key
 
+from haven_registry.storage import StagingLost, StorageDriver, StorageError, UploadBusy, new_key
 from tests.integration.storage.contract import BIG, MIB, append, content, is_missing, keys, read
 
 # --- an upload in one body

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from haven_registry.storage import ObjectMissing, StorageDriver, StorageTruncated, new_key
 
+from haven_registry.storage import ObjectMissing, StorageDriver, StorageTruncated, new_key
 from tests.integration.storage.contract import MIB, append, content, is_missing, keys, read
 
 

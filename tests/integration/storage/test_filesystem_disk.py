@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from haven_registry.storage import (
     StagedWriter,
     StagingLost,
@@ -20,7 +21,6 @@ from haven_registry.storage import (
     new_key,
     open_storage,
 )
-
 from tests.integration.storage.files import KEY, MIB, content, read, stage, staged_path
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from haven_registry.storage import (
     StagingLost,
     StorageDriver,
@@ -20,7 +21,6 @@ from haven_registry.storage import (
     new_key,
     open_storage,
 )
-
 from tests.integration.storage.files import KEY, read, stage, staged_path
 
 REGISTRY = pathlib.Path(__file__).parents[3] / "registry"

@@ -4,6 +4,7 @@ import traceback
 from typing import Any
 
 import pytest
+
 from haven_registry.storage import (
     ObjectMissing,
     StorageDriver,
@@ -14,7 +15,6 @@ from haven_registry.storage import (
     new_key,
     open_storage,
 )
-
 from tests.integration.storage.broken_s3 import (
     MIB,
     SECRET,

@@ -4,8 +4,8 @@ import uuid
 from typing import Any
 
 import pytest
-from haven_registry.storage import ObjectMissing, StagingLost, StorageDriver, new_key, open_storage, s3_writer
 
+from haven_registry.storage import ObjectMissing, StagingLost, StorageDriver, new_key, open_storage, s3_writer
 from tests.integration.storage.broken_s3 import MIB, content, keys, open_driver, read, stage
 from tests.support.seaweedfs import SeaweedServer
 

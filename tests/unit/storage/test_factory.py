@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from haven_registry.storage import new_key, open_storage
 from haven_registry.storage.keys import is_key, validate_key
 
