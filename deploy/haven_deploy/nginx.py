@@ -185,6 +185,7 @@ def _error_locations(errors: dict[int, tuple[int, str, str]], prefix: str) -> It
     for status, (sent, code, message) in sorted(errors.items()):
         yield f"location = /_error/{prefix}{status} {{"
         yield "    internal;"
+        yield "    client_max_body_size 0;"  # asked again on the way here: a broken upload would be told 413
         yield "    default_type application/json;"
         yield "    add_header X-Content-Type-Options nosniff always;"
         yield "    add_header X-Request-Id $haven_request_id always;"
