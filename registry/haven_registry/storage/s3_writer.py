@@ -125,6 +125,7 @@ class S3StagedWriter:
     def __init__(self, bucket: Bucket, *, key: str, staging: S3Staging, buffer: PartBuffer) -> None:
         """`buffer` holds the bytes of `staging`'s tail."""
         self.size = 0
+        self.will_cut = False  # what no recorded state names is just not part of the upload
         self._bucket = bucket
         self._key = key
         self._staging = staging

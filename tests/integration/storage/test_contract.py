@@ -123,6 +123,19 @@ def test_first_body_lost_before_anything_was_recorded(driver: StorageDriver) -> 
     assert read(driver, key) == b"whole"
 
 
+def test_writer_with_an_old_state_destroys_nothing_before_it_writes(driver: StorageDriver) -> None:
+    """It read the upload before another request was recorded, and must be able to see that in time."""
+    key = new_key()
+    state = append(driver, key, None, b"recorded by another")
+
+    late = driver.append(key, None, 0)
+    assert late.will_cut is (driver.name != "s3")
+    late.discard()
+
+    driver.seal(key, state, 19)
+    assert read(driver, key) == b"recorded by another"
+
+
 def test_many_checkpoints_in_one_body(driver: StorageDriver) -> None:
     key, data = new_key(), content(17 * MIB)
     writer = driver.append(key, None, 0)
