@@ -124,6 +124,13 @@ def record_progress(
     return run_write(work, is_durable=False)  # the commit that publishes the blob takes it along
 
 
+def require_current(upload: OpenUpload) -> None:
+    """Raises UploadConflict when another request was recorded since `upload` was read, UploadUnknown when the session
+    is closed. Whoever has the staged bytes' lock asks this before it cuts them: what it asks can't change meanwhile."""
+    if not Upload.objects.filter(id=upload.id, state=Upload.OPEN, version=upload.version).exists():
+        raise _why_not(upload)
+
+
 def commit_upload(
     *, upload: OpenUpload, project_id: int, digest: str, size: int, damaged_key: str | None = None
 ) -> None:
