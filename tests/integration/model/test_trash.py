@@ -1,7 +1,5 @@
 """Leases, trash, indexes, quota, untagged manifests: what stays, what goes, and when."""
 
-from collections.abc import Callable
-
 import pytest
 
 from haven_core.errors import QuotaExceeded
@@ -26,8 +24,6 @@ from haven_registry.services.restore import restore_manifest
 from tests.integration.model.conftest import Clock
 from tests.support.documents import digest_of, image, index
 from tests.support.site import Site
-
-Windows = Callable[..., None]
 
 
 def delete(site: Site, digest: str) -> None:
@@ -227,7 +223,7 @@ def test_quota_charges_payloads_and_each_blob_once_per_project(site: Site):
     assert site.used() == 100 + payloads
 
 
-def test_a_push_evicts_only_as_much_of_the_oldest_trash_as_it_needs(site: Site, clock: Clock, windows: Windows):
+def test_a_push_evicts_only_as_much_of_the_oldest_trash_as_it_needs(site: Site, clock: Clock):
     first, second = site.push(b"1" * 1000, "t1"), site.push(b"2" * 1000, "t2")
     site.limit(site.used() + 10)
     with pytest.raises(QuotaExceeded) as refused:
