@@ -15,8 +15,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 MAX_ROWS_PER_INSERT = 500
 _NOT_OUR_CONNECTION = ("26000", "42P05")  # invalid_sql_statement_name, duplicate_prepared_statement
-_RELAX_POSTGRESQL = ("SET synchronous_commit = off", "RESET synchronous_commit")
-_RELAX_SQLITE = ("PRAGMA synchronous = NORMAL", "PRAGMA synchronous = FULL")
 
 Row = tuple[Any, ...]
 
@@ -120,17 +118,23 @@ def _with_question_marks(text: str) -> str:
 
 
 @contextmanager
-def relaxed_commit(*, is_relaxed: bool) -> Iterator[None]:
-    """Within, a transaction's COMMIT does not wait for the disk (see transactions.run_write)."""
-    if not is_relaxed:
+def relaxed_commit() -> Iterator[None]:
+    """Around a transaction whose COMMIT need not wait for the disk (transactions.run_write), with relax_this_commit()
+    inside it: SQLite is told before BEGIN, PostgreSQL after."""
+    if is_postgresql():
         yield
         return
-    off, on = _RELAX_POSTGRESQL if is_postgresql() else _RELAX_SQLITE
-    sql(off)
+    sql("PRAGMA synchronous = NORMAL")
     try:
         yield
     finally:
-        sql(on)
+        sql("PRAGMA synchronous = FULL")
+
+
+def relax_this_commit() -> None:
+    """See relaxed_commit(). Ends with the transaction, so a pooled connection carries nothing on."""
+    if is_postgresql():
+        sql("SET LOCAL synchronous_commit = off")
 
 
 def placeholders(values: Collection[Any]) -> str:

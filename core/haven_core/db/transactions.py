@@ -34,7 +34,11 @@ def run_write(function: Callable[[], _T], *, is_durable: bool = True) -> _T:
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with backend.relaxed_commit(is_relaxed=not is_durable), write_transaction():
+            if is_durable:
+                with write_transaction():
+                    return function()
+            with backend.relaxed_commit(), write_transaction():
+                backend.relax_this_commit()
                 return function()
         except ConcurrentChange:
             if attempt == ATTEMPTS:

@@ -15,13 +15,13 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from haven_core.conf import config
+from haven_registry.services.pulls import QUEUE
 
 if TYPE_CHECKING:
     import redis
 
 FLUSH_SECONDS = 5.0
 MAX_KEYS = 50_000
-QUEUE = "haven:pulls"
 _DAY_SECONDS = 24 * 3600
 _EPOCH = date(1970, 1, 1).toordinal()
 
