@@ -189,18 +189,21 @@ def _error_locations(errors: dict[int, tuple[int, str, str]], prefix: str) -> It
         yield "    internal;"
         yield "    client_max_body_size 0;"  # over HTTP/2 a body that was refused would be refused here again
         yield "    default_type application/json;"
-        if sent == 416:
-            # Found out when the headers were already added: they must not be added again, and one add_header, here
-            # of nothing, keeps the outer ones from being inherited.
-            yield '    add_header Last-Modified "";'
-        else:
-            yield "    add_header X-Content-Type-Options nosniff always;"
-            yield "    add_header X-Request-Id $haven_request_id always;"
-            yield "    add_header Docker-Distribution-Api-Version $haven_api_version always;"
+        yield from _error_headers(has_headers=(prefix, status) == ("blob-", 416))
         if sent in (429, 503, 504):
             yield f"    add_header Retry-After {RETRY_AFTER_SECONDS} always;"
         yield f"    return {sent} '{error_body(code, message)}';"
         yield "}"
+
+
+def _error_headers(*, has_headers: bool) -> Iterable[str]:
+    """has_headers: the answer has them already. A 416 is found out after the headers of the file were added; they stay."""
+    if has_headers:
+        yield '    add_header X-Request-Id "";'  # adds nothing, and keeps those of the http block out
+        return
+    yield "    add_header X-Content-Type-Options nosniff always;"
+    yield "    add_header X-Request-Id $haven_request_id always;"
+    yield "    add_header Docker-Distribution-Api-Version $haven_api_version always;"
 
 
 def _listen(config: GatewayConfig, build: NginxBuild) -> str:

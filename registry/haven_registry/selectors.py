@@ -87,7 +87,7 @@ class Referrer:
 
 def find_repository(project: str, name: str) -> FoundRepository | None:
     """The live repository called `project`/`name`."""
-    rows = backend.sql(
+    rows = backend.prepared(
         "SELECT id, project_id FROM repository WHERE full_name = %s AND deleted_at IS NULL", f"{project}/{name}"
     )
     return FoundRepository(*rows[0]) if rows else None
@@ -108,7 +108,9 @@ def count_repositories(project_ids: Collection[int]) -> dict[int, int]:
 def find_blob(project: str, repository: str, digest: str) -> FoundBlob | None:
     """What HEAD and GET of a blob need."""
     shown = timezone.now() + config().head_margin
-    rows = backend.sql(_FIND_BLOB + "AND r.full_name = %s", encode_digest(digest), shown, f"{project}/{repository}")
+    rows = backend.prepared(
+        _FIND_BLOB + "AND r.full_name = %s", encode_digest(digest), shown, f"{project}/{repository}"
+    )
     return FoundBlob(*rows[0]) if rows else None
 
 
@@ -147,13 +149,13 @@ def find_manifest(
     """The manifest that a tag or a digest (give one) names. A tag never names trash (an fsck invariant)."""
     name = f"{project}/{repository}"
     if tag is not None:
-        rows = backend.sql(
+        rows = backend.prepared(
             f"{_FIND_MANIFEST} JOIN tag t ON t.manifest_id = m.id AND t.repository_id = r.id AND t.name = %s "
             "WHERE r.full_name = %s AND r.deleted_at IS NULL AND m.deleted_at IS NULL",
             tag, name,
         )  # fmt: skip
     else:
-        rows = backend.sql(
+        rows = backend.prepared(
             f"{_FIND_MANIFEST} AND m.digest = %s "
             "WHERE r.full_name = %s AND r.deleted_at IS NULL AND m.deleted_at IS NULL",
             encode_digest(digest or ""), name,

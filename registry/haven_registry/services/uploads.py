@@ -124,6 +124,13 @@ def record_progress(
     return run_write(work, is_durable=False)  # the commit that publishes the blob takes it along
 
 
+def require_current(upload: OpenUpload) -> None:
+    """Raises UploadConflict when another request was recorded since `upload` was read, UploadUnknown when the session
+    is closed. Whoever has the staged bytes' lock asks this before it cuts them: what it asks can't change meanwhile."""
+    if not Upload.objects.filter(id=upload.id, state=Upload.OPEN, version=upload.version).exists():
+        raise _why_not(upload)
+
+
 def commit_upload(
     *, upload: OpenUpload, project_id: int, digest: str, size: int, damaged_key: str | None = None
 ) -> None:
@@ -152,7 +159,7 @@ def commit_upload(
             raise _why_not(upload)
         [(repository_id, object_id)] = rows
         hold_repository(repository_id)
-        blob_id, is_ours = _publish_blob(raw, size, object_id, now)
+        blob_id, is_ours = _publish_blob(raw, size, object_id, now, "UPDATE" if damaged_key else "KEY SHARE")
         if not is_ours and damaged_key is not None:
             is_ours = _repair_blob(blob_id, object_id, damaged_key, now)
         backend.sql(
@@ -186,8 +193,8 @@ def cancel_upload(upload_id: UUID) -> None:
     run_write(work)
 
 
-def _publish_blob(raw_digest: bytes, size: int, object_id: int, now: datetime) -> tuple[int, bool]:
-    """The id of the blob, and whether its bytes are those of `object_id`. Lock: blob (insert, or KEY SHARE)."""
+def _publish_blob(raw_digest: bytes, size: int, object_id: int, now: datetime, strength: str) -> tuple[int, bool]:
+    """The id of the blob, and whether its bytes are those of `object_id`. Lock: blob (insert, or `strength`)."""
     rows = backend.sql(
         "INSERT INTO blob (digest, size, object_id, created_at) VALUES (%s, %s, %s, %s) "
         "ON CONFLICT (digest) DO NOTHING RETURNING id",
@@ -195,17 +202,16 @@ def _publish_blob(raw_digest: bytes, size: int, object_id: int, now: datetime) -
     )  # fmt: skip
     if rows:
         return rows[0][0], True
-    rows = backend.sql("SELECT id FROM blob WHERE digest = %s" + backend.lock("KEY SHARE", "blob"), raw_digest)
+    rows = backend.sql("SELECT id FROM blob WHERE digest = %s" + backend.lock(strength, "blob"), raw_digest)
     if not rows:
         raise ConcurrentChange  # GC removed the other's blob between the two statements
     return rows[0][0], False
 
 
 def _repair_blob(blob_id: int, object_id: int, damaged_key: str, now: datetime) -> bool:
-    """Give the blob our bytes if it still has the damaged ones; those die. Lock: blob (UPDATE)."""
+    """Give the blob, held FOR UPDATE, our bytes if it still has the damaged ones; those die."""
     rows = backend.sql(
-        "SELECT o.id FROM storage_object o JOIN blob b ON b.object_id = o.id WHERE b.id = %s AND o.storage_key = %s"
-        + backend.lock("UPDATE", "b"),
+        "SELECT o.id FROM storage_object o JOIN blob b ON b.object_id = o.id WHERE b.id = %s AND o.storage_key = %s",
         blob_id, damaged_key,
     )  # fmt: skip
     if not rows:

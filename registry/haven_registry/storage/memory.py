@@ -39,18 +39,21 @@ class MemoryWriter:
         self.size = 0
         self._staged = staged
         self._offset = offset
+        self.will_cut = len(staged.data) > offset
         self._is_open = True
         self._closed_state: StagingState | None = None
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append `chunk`."""
         self._require_open()
+        self._cut()
         self._staged.data += chunk
         self.size += len(chunk)
 
     def checkpoint(self) -> StagingState:
         """The state with everything written so far."""
         self._require_open()
+        self._cut()
         return {"bytes": self._offset + self.size}
 
     def close(self) -> StagingState:
@@ -64,6 +67,11 @@ class MemoryWriter:
         """Release."""
         if self._is_open:
             self._is_open = self._staged.has_writer = False
+
+    def _cut(self) -> None:
+        if self.will_cut:
+            del self._staged.data[self._offset :]
+            self.will_cut = False
 
     def _require_open(self) -> None:
         if not self._is_open:
@@ -90,7 +98,6 @@ class MemoryDriver:
                 raise StagingLost(f"{key}: fewer than {offset} bytes are staged")
             if staged.has_writer:
                 raise UploadBusy(f"{key}: another writer is at this upload")
-            del staged.data[offset:]
             staged.has_writer = True
         return MemoryWriter(staged, offset)
 

@@ -18,10 +18,8 @@ CATALOG_SCOPE = "registry:catalog:*"
 _ACTIONS = {"GET": PULL, "HEAD": PULL, "POST": PUSH, "PUT": PUSH, "PATCH": PUSH, "DELETE": DELETE}
 # stable spellings: clients compare scopes as strings
 _SCOPE_ACTIONS = {PULL: "pull", PUSH: "pull,push", DELETE: "delete"}
-_NEEDED = {action: frozenset({action}) for action in (PULL, PUSH, DELETE)}
-
-
 TokenError = Literal["invalid_token", "insufficient_scope"]
+_NEEDED = {action: frozenset({action}) for action in (PULL, PUSH, DELETE)}
 
 
 class Challenge(Unauthorized):
@@ -85,9 +83,9 @@ def action_of(method: str, *, upload: bool = False) -> str:
 
 
 def authorize(
-    request: Request, identity: Identity, name: str, action: str, *, allow_expired: bool = False
+    request: Request, identity: Identity, name: str, action: str, scopes: list[str], *, allow_expired: bool = False
 ) -> ProjectAccess:
-    """The access to the repository `name` = 'project/…', or Challenge.
+    """The access to the repository `name` = 'project/…', or Challenge, which asks for `scopes`.
 
     A request with no Authorization at all is always challenged, even where the public may pull: clients decide by the
     first answer whether they will ever send a token (Harbor, v2auth).
@@ -103,7 +101,7 @@ def authorize(
     error: TokenError | None = None
     if identity.claims is not None:
         error = "invalid_token" if identity.expired else "insufficient_scope"
-    raise Challenge(request, [scope(name, action)], error)
+    raise Challenge(request, scopes, error)
 
 
 def _token_allows(identity: Identity, name: str, action: str, allow_expired: bool) -> bool:

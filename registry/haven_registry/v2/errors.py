@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import DataError, InterfaceError, OperationalError
 
-from haven_core.errors import HavenError, envelope
+from haven_core.errors import HavenError, TooManyRequests, envelope
 from haven_registry.oci.errors import OciError, RangeInvalid, RangeUnsatisfiable
 from haven_registry.storage.errors import ObjectMissing, StorageError, StorageFull, UploadBusy
 from haven_registry.v2.authorization import Challenge
@@ -14,10 +14,11 @@ from haven_registry.v2.http import Response
 
 _log = logging.getLogger("haven.v2")
 RETRY_AFTER_SECONDS = 5
+MAX_ERRORS = 1000  # of one answer: clients read a megabyte of it at most
 
 
 def error_response(
-    status: int, code: str, message: str, detail: Any = None, retry_after_seconds: int = RETRY_AFTER_SECONDS
+    status: int, code: str, message: str, detail: Any = None, *, retry_after_seconds: int = RETRY_AFTER_SECONDS
 ) -> Response:
     """An answer with the envelope. 503 and 429 tell the client when to come back."""
     body = json.dumps(envelope(code, message, detail)).encode()
@@ -34,6 +35,9 @@ def render(error: Exception) -> Response:
             response = error_response(401, "UNAUTHORIZED", str(error))
             response.headers.append(("WWW-Authenticate", error.header))
             return response
+        case TooManyRequests():
+            seconds = error.retry_after_seconds
+            return error_response(error.status, error.oci_code, str(error), retry_after_seconds=seconds)
         case HavenError():
             if error.status >= 500:
                 _log.warning("answered %s: %s", error.status, error)
@@ -59,9 +63,11 @@ def _domain(error: HavenError) -> Response:
     """One entry per digest where an error names several (MANIFEST_BLOB_UNKNOWN)."""
     digests = getattr(error, "digests", None)
     if not digests:
-        wait = getattr(error, "retry_after_seconds", RETRY_AFTER_SECONDS)
-        return error_response(error.status, error.oci_code, str(error), error.detail, wait)
-    entries = [{"code": error.oci_code, "message": str(error), "detail": {"digest": digest}} for digest in digests]
+        return error_response(error.status, error.oci_code, str(error), error.detail)
+    entries = [
+        {"code": error.oci_code, "message": f"{error.message}: {digest}", "detail": {"digest": digest}}
+        for digest in digests[:MAX_ERRORS]
+    ]
     return Response(error.status, [("Content-Type", "application/json")], json.dumps({"errors": entries}).encode())
 
 

@@ -278,6 +278,19 @@ def test_early_refusal_of_a_large_upload_arrives(gateway, expect):
     assert (answer.status, answer.error_code()) == (401, "UNAUTHORIZED")
 
 
+def test_refused_uploads_hold_no_thread(gateway):
+    """Thirty refused clients that neither read nor hang up; the pool has eight threads."""
+    head = b"PATCH /v2/team/app/blobs/uploads/refused HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n"
+    clients = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(30)]
+    try:
+        for client in clients:
+            client.sendall(head + b"x" * 100_000)
+        assert gateway.ask("/v2/team/app/blobs/uploads/6f1c", "PUT", b"body").json()["body_length"] == 4
+    finally:
+        for client in clients:
+            client.close()
+
+
 def test_unread_body_does_not_become_the_next_request(gateway):
     smuggled = b"GET /api/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:

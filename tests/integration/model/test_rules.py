@@ -41,7 +41,8 @@ from haven_registry.services.delete import delete_manifest
 from haven_registry.services.pulls import PullCount, apply_pull_batch
 from haven_registry.services.restore import restore_manifest
 from tests.integration.model.conftest import Clock
-from tests.support.site import OWNER, Site, digest_of, image, index
+from tests.support.documents import digest_of, image, index
+from tests.support.site import OWNER, Site
 
 Windows = Callable[..., None]
 
@@ -447,6 +448,21 @@ def test_tombstones_are_forgotten_and_their_blobs_stay(site: Site, clock: Clock)
     assert reap_uploads() == 1
     site.collect()
     assert (Upload.objects.count(), site.tag("t"), site.shows(digest_of(b"a"))) == (0, digest, True)
+
+
+def test_a_push_repairs_a_blob_whose_bytes_are_damaged_and_the_damaged_ones_go(site: Site):
+    site.push(b"a", "t")
+    [damaged] = site.stored_keys()
+    site.driver.delete([damaged])
+    uploads_of_the_same = [site.start_upload(b"a") for _ in range(2)]
+    for upload in uploads_of_the_same:
+        site.commit(upload, b"a", damaged_key=damaged)
+    found = selectors.find_blob("first", "app", digest_of(b"a"))
+    assert found is not None
+    assert found.storage_key == uploads_of_the_same[0].key  # the second found nothing to repair any more
+    site.collect()
+    assert site.stored_keys() == [found.storage_key]
+    assert Blob.objects.count() == 1
 
 
 # ---------------------------------------------------------------- blobs

@@ -1,9 +1,11 @@
 """WSGI applications that echo what they got, and act as the path tells them."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 DIGEST = "sha256:" + "ab" * 32
 Start = Callable[[str, list[tuple[str, str]]], object]
@@ -40,6 +42,17 @@ def _blob(start: Start, target: str, *headers: tuple[str, str]) -> list[bytes]:
     return []
 
 
+def _then_drain(body: bytes, rest: BinaryIO) -> Iterator[bytes]:
+    """Answer first, then read what the gateway is still sending until it hangs up.
+
+    A server that closes with bytes unread breaks the gateway's next write, and the answer is lost with it.
+    """
+    yield body
+    with contextlib.suppress(OSError):
+        while rest.read(65536):
+            pass
+
+
 def registry(environ: dict, start: Start) -> Iterable[bytes]:
     path = environ["PATH_INFO"]
     pool = Path(environ["SERVER_NAME"]).stem
@@ -54,7 +67,8 @@ def registry(environ: dict, start: Start) -> Iterable[bytes]:
         return _send(start, "200 OK", b"own answer", ("X-Accel-Redirect", "/_blobs/ab/content"))
     if name == "refused":
         body = b'{"errors":[{"code":"UNAUTHORIZED","message":"no","detail":null}]}'
-        return _send(start, "401 Unauthorized", body, ("Content-Type", "application/json"))
+        _send(start, "401 Unauthorized", body, ("Content-Type", "application/json"))
+        return _then_drain(body, environ["wsgi.input"])
     if name == "broken":
         return _send(start, "503 Service Unavailable", b'{"errors":"own"}', ("Content-Type", "application/json"))
     if name == "watched":  # shows how much of the body has arrived
