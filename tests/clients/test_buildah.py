@@ -8,9 +8,9 @@ import pytest
 
 from tests.clients.conftest import Remote, login
 from tests.support.oci import OCI_INDEX, OCI_MANIFEST
-from tests.support.tools import Completed, Sandbox, requires
+from tests.support.tools import Completed, Sandbox, requires, requires_root
 
-pytestmark = requires("buildah")
+pytestmark = [requires("buildah"), requires_root("buildah")]
 
 PLAIN = "--tls-verify=false"
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.clients.conftest import Remote
 from tests.support.oci import DOCKER_MANIFEST, OCI_INDEX, busybox_image, random_image, write_layout
-from tests.support.tools import Completed, Sandbox, find_tool, requires
+from tests.support.tools import Completed, Sandbox, find_tool, requires, requires_root
 
-pytestmark = requires("podman", "busybox")
+pytestmark = [requires("podman", "busybox"), requires_root("podman")]
 
 PLAIN = "--tls-verify=false"
 

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import base64
+import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 
 import pytest
 
@@ -271,3 +274,30 @@ def test_one_blob_pushed_by_many(haven: HavenServer, repository: str) -> None:
 
 def test_uploads_without_the_trailing_slash(client: RegistryClient, repository: str) -> None:
     expect(client.request("POST", f"/v2/{repository}/blobs/uploads"), 202)
+
+
+@pytest.mark.parametrize("refused_for", ["no token", "wrong range"])
+def test_refusal_before_the_body_leaves_the_connection_in_order(
+    haven: HavenServer, client: RegistryClient, repository: str, refused_for: str
+) -> None:
+    """The answer may come before the body has; then the connection is good for the next request, or the answer says
+    that it closes. Else the next request on it, which no client may repeat if it is a POST, is lost."""
+    location = location_of(expect(client.start_upload(repository), 202)).removeprefix(haven.url)
+    basic = "Basic " + base64.b64encode(f"{haven.admin_user}:{haven.admin_password}".encode()).decode()
+    headers = {"Content-Length": "5", "Content-Type": "application/octet-stream"}
+    headers |= {"Content-Range": "5-9", "Authorization": basic} if refused_for == "wrong range" else {}
+    host, _, port = haven.host_port.rpartition(":")
+    connection = HTTPConnection(host, int(port), timeout=20)
+    connection.putrequest("PATCH", location)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    time.sleep(0.3)
+    connection.send(b"12345")
+    refused = connection.getresponse()
+    assert refused.status == (416 if refused_for == "wrong range" else 401)
+    refused.read()
+    if refused.getheader("Connection", "").lower() == "close":
+        return
+    connection.request("GET", location, headers={"Authorization": basic})
+    assert connection.getresponse().status == 204
