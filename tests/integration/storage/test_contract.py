@@ -249,6 +249,7 @@ def test_abandon_removes_all_that_is_staged(driver: StorageDriver, size: int, is
     state = append(driver, key, None, content(size))
 
     driver.abandon(key, state if is_recorded else None)
+    assert keys(driver) == [(other, True)]
     driver.abandon(key, state)
     driver.abandon(key, None)
 

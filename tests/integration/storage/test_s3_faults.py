@@ -7,6 +7,7 @@ import pytest
 
 from haven_registry.storage import (
     ObjectMissing,
+    StagingLost,
     StorageDriver,
     StorageError,
     StorageFull,
@@ -110,6 +111,26 @@ def test_answer_of_the_publishing_request_is_lost(
 
     assert read(breakable_s3, key) == data
     assert keys(breakable_s3) == [(key, False)]
+
+
+def test_second_complete_after_a_lost_answer_finds_no_upload(breakable_s3: StorageDriver, proxy: FaultProxy) -> None:
+    key, data = new_key(), content(9 * MIB)
+    state = stage(breakable_s3, key, data)
+    proxy.faults += [Fault(is_complete, lost=True), Fault(is_complete, answer=(404, "NoSuchUpload"))]
+
+    breakable_s3.seal(key, state, len(data))
+
+    assert read(breakable_s3, key) == data
+    assert proxy.count(is_complete) == 2
+
+
+def test_multipart_upload_that_somebody_aborted_is_lost(breakable_s3: StorageDriver, proxy: FaultProxy) -> None:
+    key = new_key()
+    state = stage(breakable_s3, key, content(9 * MIB))
+    proxy.faults.append(Fault(is_complete, answer=(404, "NoSuchUpload")))
+
+    with pytest.raises(StagingLost):
+        breakable_s3.seal(key, state, 9 * MIB)
 
 
 @pytest.mark.parametrize(("size", "publishes"), [(9 * MIB, is_complete), (100, is_blob_put)])
