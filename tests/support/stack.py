@@ -121,7 +121,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment({"HAVEN_ADMIN_PASSWORD": password, **(environment or {})}),
+            env=child_environment({"HAVEN_ADMIN_PASSWORD": password, **(environment or {})}),
             cwd=data_dir.parent,
         )
     scheme = "https" if "--tls" in arguments else "http"
@@ -159,7 +159,7 @@ def free_port() -> int:
         return port
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without what configures the tests; the worktree's packages are importable."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HAVEN_TEST_")}
     inherited.pop("DJANGO_SETTINGS_MODULE", None)
