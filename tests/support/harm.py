@@ -182,7 +182,7 @@ def open_files(pid: int) -> list[str]:
     found = []
     for link in Path(f"/proc/{pid}/fd").glob("*"):
         with suppress(OSError):
-            found.append(os.readlink(link))
+            found.append(str(link.readlink()))
     return found
 
 
