@@ -49,6 +49,8 @@ class EmbeddedOptions:
     nginx: None = development mode, the application server answers the port itself. broker: a Valkey or Redis server.
     certificate, key: PEM files; both or neither (the key in PKCS #8 for the development mode).
     storage_dir: the file system driver's folder; None is DATA/storage.
+    uploads_threads: a slow client holds one for as long as its body takes. They are made when needed and end when idle;
+        each may hold a database connection, so all processes together stay below PostgreSQL's usual limit of 100.
     """
 
     data_dir: Path
@@ -63,7 +65,7 @@ class EmbeddedOptions:
     broker: Path | None = field(default_factory=find_broker)
     registry_workers: int = 2
     uploads_workers: int = 2
-    uploads_threads: int = 4
+    uploads_threads: int = 32
     core_threads: int = 4
     nginx_workers: int = 2
 
@@ -157,7 +159,7 @@ def _uploads(options: EmbeddedOptions) -> Process:
         options, REGISTRY,
         "--uds", str(socket), "--uds-permissions", "0600",
         "--workers", str(options.uploads_workers), "--blocking-threads", str(options.uploads_threads),
-        "--backpressure", "64",
+        "--backpressure", "128",  # connections, the gateway's idle ones among them
     )  # fmt: skip
     return _application(options, "uploads", argv, socket, "/v2/")
 

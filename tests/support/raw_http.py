@@ -39,6 +39,10 @@ class RawRequest:
         response.begin()
         return response
 
+    def fileno(self) -> int:
+        """For select: readable when the answer begins."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         self._socket.close()
 
