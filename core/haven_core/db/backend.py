@@ -59,8 +59,8 @@ def sql(text: str, *parameters: Any) -> list[Row]:
     The driver's own cursor is used, because Django's wrappers cost several times an indexed SELECT; they are back
     whenever somebody counts or wraps statements. Raises django.db's exceptions either way.
     """
-    database = connections[DEFAULT_DB_ALIAS]
-    values = [_adapt(parameter) for parameter in parameters]
+    database = _database()
+    values = [adapt(parameter) for parameter in parameters]
     if database.queries_logged or database.execute_wrappers:
         with database.cursor() as wrapped:
             wrapped.execute(text, values)
@@ -74,7 +74,7 @@ def prepared(text: str, *parameters: Any) -> list[Row]:
     Planning the joins behind a tag costs ten times their execution. The types of the parameters must follow from the
     statement. Where a pooler gives each transaction another server connection the statement runs unprepared.
     """
-    database = connections[DEFAULT_DB_ALIAS]
+    database = _database()
     if database.vendor != "postgresql" or database.queries_logged or database.execute_wrappers:
         return sql(text, *parameters)
     database.ensure_connection()
@@ -90,6 +90,14 @@ def prepared(text: str, *parameters: Any) -> list[Row]:
         if getattr(error.__cause__, "pgcode", None) not in _NOT_OUR_CONNECTION or database.in_atomic_block:
             raise
         return sql(text, *parameters)
+
+
+def _database() -> BaseDatabaseWrapper:
+    """This thread's connection wrapper, which never changes; Django's own look-up costs as much as an indexed SELECT."""
+    database: BaseDatabaseWrapper | None = getattr(_thread, "database", None)
+    if database is None:
+        database = _thread.database = connections[DEFAULT_DB_ALIAS]
+    return database
 
 
 def _prepared_on(raw: Any) -> dict[str, str]:
@@ -142,7 +150,8 @@ def placeholders(values: Collection[Any]) -> str:
     return ", ".join(["%s"] * len(values))
 
 
-def _adapt(value: Any) -> Any:
+def adapt(value: Any) -> Any:
+    """A parameter as the driver takes it: times and UUIDs differ between the databases."""
     if isinstance(value, datetime):
         return connection.ops.adapt_datetimefield_value(value)
     return value.hex if isinstance(value, UUID) and not is_postgresql() else value
