@@ -5,12 +5,13 @@ what: the caller has authorised the project.
 """
 
 import json
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
+
+from django.utils import timezone
 
 from haven_core.conf import config
 from haven_core.db import backend
@@ -114,7 +115,7 @@ def count_repositories(project_ids: Collection[int]) -> dict[int, int]:
 
 def find_blob(project: str, repository: str, digest: str) -> FoundBlob | None:
     """What HEAD and GET of a blob need."""
-    shown = _shown_until(int(time.time() * 100), config().head_margin)
+    shown = _shown_until(int(timezone.now().timestamp() * 100), config().head_margin)
     rows = backend.prepared(
         _FIND_BLOB + "AND r.full_name = %s", encode_digest(digest), shown, f"{project}/{repository}"
     )
@@ -123,7 +124,7 @@ def find_blob(project: str, repository: str, digest: str) -> FoundBlob | None:
 
 def find_blob_in(repository_id: int, digest: str) -> FoundBlob | None:
     """Like find_blob, for a repository that is known."""
-    shown = _shown_until(int(time.time() * 100), config().head_margin)
+    shown = _shown_until(int(timezone.now().timestamp() * 100), config().head_margin)
     rows = backend.sql(_FIND_BLOB + "AND r.id = %s", encode_digest(digest), shown, repository_id)
     return FoundBlob(*rows[0]) if rows else None
 
@@ -139,7 +140,7 @@ def find_stored(digest: str) -> tuple[str, int] | None:
 
 def find_mountable_repository(project_id: int, digest: str) -> FoundRepository | None:
     """A repository of the project that shows the blob (a mount without `from`)."""
-    shown = _shown_until(int(time.time() * 100), config().head_margin)
+    shown = _shown_until(int(timezone.now().timestamp() * 100), config().head_margin)
     rows = backend.sql(
         "SELECT r.id, r.project_id FROM blob b "
         "JOIN project_blob pb ON pb.blob_id = b.id AND pb.project_id = %s "
