@@ -12,7 +12,7 @@ from haven_registry.services.blobs import delete_blob
 from haven_registry.store import driver
 from haven_registry.v2.errors import error_response
 from haven_registry.v2.http import Request, Response
-from haven_registry.v2.preconditions import etag_matches
+from haven_registry.v2.preconditions import etag_matches, if_range_holds
 
 OCTETS = "application/octet-stream"
 REDIRECT_SECONDS = 20 * 60
@@ -44,12 +44,13 @@ def get(request: Request, project: str, repository: str, reference: str) -> Resp
         return Response(200, accelerated)
     if url := storage.presigned_url(found.storage_key, REDIRECT_SECONDS):
         return Response(307, [*headers, ("Location", url)])
-    return _stream(request, headers, found.storage_key, found.size)
+    wanted = request.header("RANGE") if if_range_holds(request.header("IF_RANGE"), digest) else None
+    return _stream(wanted, headers, found.storage_key, found.size)
 
 
-def _stream(request: Request, headers: list[tuple[str, str]], key: str, size: int) -> Response:
+def _stream(wanted: str | None, headers: list[tuple[str, str]], key: str, size: int) -> Response:
     try:
-        ranges = parse_range(request.header("RANGE"), size)
+        ranges = parse_range(wanted, size)
     except RangeUnsatisfiable as error:
         refusal = error_response(416, error.code, error.message)
         refusal.headers.append(("Content-Range", format_unsatisfied_range(size)))

@@ -21,21 +21,35 @@ class BodyTooLarge(HavenError):
     oci_code: ClassVar[str] = "SIZE_INVALID"
 
 
+class BodyBroken(HavenError):
+    """400: the body can't be read to its end."""
+
+    status: ClassVar[int] = 400
+    oci_code: ClassVar[str] = "SIZE_INVALID"
+    message: ClassVar[str] = "the request body can't be read"
+
+
 def chunks(request: Request) -> Iterator[bytes]:
     """The body in pieces of at most 1 MiB. Ends early, without an error, when the client goes away: whoever cares
-    compares with Content-Length."""
-    read = request.body.read
+    compares with Content-Length. Raises BodyBroken for what is no chunked body."""
     remaining = request.content_length
     if remaining is None and not request.has_body:
         return
     while remaining is None or remaining > 0:
-        piece = read(CHUNK_BYTES if remaining is None else min(CHUNK_BYTES, remaining))
+        piece = _read(request, CHUNK_BYTES if remaining is None else min(CHUNK_BYTES, remaining))
         if not piece:
             break
         if remaining is not None:
             remaining -= len(piece)
         yield piece
     request.is_body_read = True
+
+
+def _read(request: Request, size: int) -> bytes:
+    try:
+        return request.body.read(size)
+    except Exception as error:  # each server has its own errors for a broken chunk or connection
+        raise BodyBroken from error
 
 
 def read_all(request: Request, limit: int) -> bytes:
@@ -87,7 +101,7 @@ class _AnswerThenDrain:
 def _drain(request: Request) -> None:
     """Up to DRAIN_BYTES and about DRAIN_SECONDS."""
     deadline, left = time.monotonic() + DRAIN_SECONDS, DRAIN_BYTES
-    with suppress(Exception):  # each server has its own errors for a client that is gone
+    with suppress(BodyBroken):
         for piece in chunks(request):
             left -= len(piece)
             if left <= 0 or time.monotonic() > deadline:

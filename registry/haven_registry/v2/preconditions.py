@@ -7,3 +7,8 @@ def etag_matches(header: str | None, digest: str) -> bool:
         return False
     names = (name.strip().removeprefix("W/").strip('"') for name in header.split(","))
     return any(name in (digest, "*") for name in names)
+
+
+def if_range_holds(header: str | None, digest: str) -> bool:
+    """Whether a Range counts (RFC 9110, 13.1.5): without If-Range, or when it is this ETag. A date is none of ours."""
+    return header is None or header.strip() == f'"{digest}"'
