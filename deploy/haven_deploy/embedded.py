@@ -6,6 +6,7 @@ Every Python process costs some 50 MB, so each pool is as small as its work allo
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import signal
 import sys
@@ -19,6 +20,11 @@ from haven_deploy.ports import require_port_free
 from haven_deploy.processes import Process, answers, http_answers, tcp_accepts
 
 QUEUES = "default,gc,events,replication"
+_INHERITED = re.compile(
+    "PATH|HOME|USER|LANG|LC_[A-Z]+|TZ|TMPDIR|PYTHON[A-Z]+|VIRTUAL_ENV|LD_LIBRARY_PATH|C_FORCE_ROOT|HAVEN_[A-Z0-9_]+|"
+    "PG[A-Z]+|AWS_[A-Z_]+|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(HTTPS?|NO|ALL)_PROXY",
+    re.IGNORECASE,
+)
 REGISTRY = "haven_project.wsgi:registry"
 CORE = "haven_project.wsgi:core"
 ALL_IN_ONE = "haven_project.wsgi:all_in_one"
@@ -79,9 +85,9 @@ class EmbeddedOptions:
         return (self.storage_dir or self.data_dir / "storage") / "blobs"
 
     def environment(self) -> dict[str, str]:
-        # NGINX would make nginx look for inherited sockets; a buffered log tells of a crash too late.
-        environment = {name: value for name, value in self.env.items() if name != "NGINX"}
-        return {**environment, "PYTHONUNBUFFERED": "1"}
+        """What the children need of `env`, and no more: granian copies its whole environment into each request's."""
+        environment = {name: value for name, value in self.env.items() if _INHERITED.fullmatch(name)}
+        return {**environment, "PYTHONUNBUFFERED": "1"}  # a buffered log tells of a crash too late
 
 
 def embedded_stack(options: EmbeddedOptions) -> list[Process]:

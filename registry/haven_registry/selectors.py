@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
@@ -50,16 +50,14 @@ def _shown_until(centiseconds: int, margin: timedelta) -> Any:
     return backend.adapt(datetime.fromtimestamp(centiseconds / 100, UTC) + margin)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundRepository:
+class FoundRepository(NamedTuple):
     """A live repository."""
 
     id: int
     project_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class FoundBlob:
+class FoundBlob(NamedTuple):
     """A blob that its repository shows; size in bytes."""
 
     blob_id: int
@@ -69,8 +67,7 @@ class FoundBlob:
     project_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class FoundManifest:
+class FoundManifest(NamedTuple):
     """A live manifest without its payload (load_payload): ids are never used again, so payloads can be cached by id."""
 
     id: int

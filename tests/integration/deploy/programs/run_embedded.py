@@ -20,7 +20,7 @@ try:
         port=int(sys.argv[2]),
         certificate=certificates and certificates.certificate,
         key=certificates and certificates.key,
-        env={**os.environ, "DATA": str(data_dir)},
+        env={**os.environ, "HAVEN_DATA_DIR": str(data_dir)},
         nginx=None if "without-nginx" in sys.argv else find_nginx(),
     )
     run_foreground(data_dir, embedded_stack(options))

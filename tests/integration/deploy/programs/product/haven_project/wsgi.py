@@ -75,7 +75,7 @@ def registry(environ: dict, start: Start) -> Iterable[bytes]:
         received = 0
         while chunk := environ["wsgi.input"].read(4096):
             received += len(chunk)
-            Path(os.environ["DATA"], "received").write_text(str(received))
+            Path(os.environ["HAVEN_DATA_DIR"], "received").write_text(str(received))
         return _send(start, "202 Accepted", str(received).encode())
     return _echo(environ, start, pool)
 
