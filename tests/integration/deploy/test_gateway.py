@@ -122,7 +122,7 @@ def assert_blob_headers(answer):
     assert answer.headers.get_all("Docker-Content-Digest") == [DIGEST]
     assert answer.headers.get_all("ETag") == [f'"{DIGEST}"']
     assert answer.headers.get_all("Docker-Distribution-Api-Version") == ["registry/2.0"]
-    assert answer.headers.get_all("Cache-Control") == ["max-age=31536000"]
+    assert answer.headers.get_all("Cache-Control") == ["private, max-age=31536000, immutable"]
     assert answer.headers.get_all("Accept-Ranges") in (["bytes"], None)
     assert len(answer.headers.get_all("X-Request-Id")) == 1
     assert "Last-Modified" not in answer.headers

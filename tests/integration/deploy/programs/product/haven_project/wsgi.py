@@ -35,7 +35,6 @@ def _blob(start: Start, target: str, *headers: tuple[str, str]) -> list[bytes]:
             ("Docker-Content-Digest", DIGEST),
             ("ETag", f'"{DIGEST}"'),
             ("Docker-Distribution-Api-Version", "registry/2.0"),
-            ("Cache-Control", "max-age=31536000"),
             *headers,
         ],
     )
