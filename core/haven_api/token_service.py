@@ -67,7 +67,7 @@ def token_application(environ: Environ, start_response: StartResponse) -> Iterab
         ("X-Content-Type-Options", "nosniff"),
     ]
     start_response(f"{status} {_REASONS.get(status, 'Error')}", headers)
-    return [payload]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [payload]  # a body after HEAD would be the next answer
 
 
 def _answer(environ: Environ) -> dict[str, Any]:

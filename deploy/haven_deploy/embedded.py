@@ -6,6 +6,7 @@ Every Python process costs some 50 MB, so each pool is as small as its work allo
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import signal
 import sys
@@ -19,6 +20,11 @@ from haven_deploy.ports import require_port_free
 from haven_deploy.processes import Process, answers, http_answers, tcp_accepts
 
 QUEUES = "default,gc,events,replication"
+_INHERITED = re.compile(
+    "PATH|HOME|USER|LANG|LC_[A-Z]+|TZ|TMPDIR|PYTHON[A-Z]+|VIRTUAL_ENV|LD_LIBRARY_PATH|C_FORCE_ROOT|HAVEN_[A-Z0-9_]+|"
+    "PG[A-Z]+|AWS_[A-Z_]+|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(HTTPS?|NO|ALL)_PROXY",
+    re.IGNORECASE,
+)
 REGISTRY = "haven_project.wsgi:registry"
 CORE = "haven_project.wsgi:core"
 ALL_IN_ONE = "haven_project.wsgi:all_in_one"
@@ -49,6 +55,8 @@ class EmbeddedOptions:
     nginx: None = development mode, the application server answers the port itself. broker: a Valkey or Redis server.
     certificate, key: PEM files; both or neither (the key in PKCS #8 for the development mode).
     storage_dir: the file system driver's folder; None is DATA/storage.
+    uploads_threads: a slow client holds one for as long as its body takes. They are made when needed and end when idle;
+        each may hold a database connection, so all processes together stay below PostgreSQL's usual limit of 100.
     """
 
     data_dir: Path
@@ -63,7 +71,7 @@ class EmbeddedOptions:
     broker: Path | None = field(default_factory=find_broker)
     registry_workers: int = 2
     uploads_workers: int = 2
-    uploads_threads: int = 4
+    uploads_threads: int = 32
     core_threads: int = 4
     nginx_workers: int = 2
 
@@ -77,9 +85,9 @@ class EmbeddedOptions:
         return (self.storage_dir or self.data_dir / "storage") / "blobs"
 
     def environment(self) -> dict[str, str]:
-        # NGINX would make nginx look for inherited sockets; a buffered log tells of a crash too late.
-        environment = {name: value for name, value in self.env.items() if name != "NGINX"}
-        return {**environment, "PYTHONUNBUFFERED": "1"}
+        """What the children need of `env`, and no more: granian copies its whole environment into each request's."""
+        environment = {name: value for name, value in self.env.items() if _INHERITED.fullmatch(name)}
+        return {**environment, "PYTHONUNBUFFERED": "1"}  # a buffered log tells of a crash too late
 
 
 def embedded_stack(options: EmbeddedOptions) -> list[Process]:
@@ -144,7 +152,7 @@ def _registry(options: EmbeddedOptions) -> Process:
     socket = options.run_dir / "registry.sock"
     argv = _granian(
         options, REGISTRY,
-        "--uds", str(socket), "--uds-permissions", "600",
+        "--uds", str(socket), "--uds-permissions", "0600",
         "--workers", str(options.registry_workers), "--blocking-threads", "1", "--backpressure", "128",
     )  # fmt: skip
     return _application(options, "registry", argv, socket, "/v2/")
@@ -155,9 +163,9 @@ def _uploads(options: EmbeddedOptions) -> Process:
     socket = options.run_dir / "uploads.sock"
     argv = _granian(
         options, REGISTRY,
-        "--uds", str(socket), "--uds-permissions", "600",
+        "--uds", str(socket), "--uds-permissions", "0600",
         "--workers", str(options.uploads_workers), "--blocking-threads", str(options.uploads_threads),
-        "--backpressure", "64",
+        "--backpressure", "128",  # connections, the gateway's idle ones among them
     )  # fmt: skip
     return _application(options, "uploads", argv, socket, "/v2/")
 
@@ -210,27 +218,36 @@ def _all_in_one(options: EmbeddedOptions) -> Process:
     )
 
 
-def _celery(options: EmbeddedOptions, *rest: str) -> tuple[str, ...]:
-    return (options.python, "-m", "celery", "-A", CELERY, *rest, "--loglevel", "INFO")
+def _celery(options: EmbeddedOptions, name: str, *rest: str, stop_seconds: float = 10) -> Process:
+    """Celery writes its pid file once it has loaded the application: the sign that it is ready."""
+    pid_file = options.run_dir / f"{name}.pid"
+    argv = (options.python, "-m", "celery", "-A", CELERY, name, "--pidfile", str(pid_file), "--loglevel", "INFO", *rest)
+    return Process(
+        name=name,
+        argv=argv,
+        env=options.environment(),
+        ready=pid_file.exists,
+        depends_on=("valkey",),
+        stop_seconds=stop_seconds,
+        stale=(pid_file,),
+    )
 
 
 def _worker(options: EmbeddedOptions) -> Process:
     """One task at a time, in a process that can be ended by a time limit."""
-    argv = _celery(
+    return _celery(
         options, "worker",
-        "--hostname", "embedded@haven",
+        "--hostname", "haven@%h",
         "--concurrency", "1",
         "--prefetch-multiplier", "1",
         "--queues", QUEUES,
         "--without-gossip", "--without-mingle",
+        stop_seconds=20,
     )  # fmt: skip
-    return Process(name="worker", argv=argv, env=options.environment(), depends_on=("valkey",), stop_seconds=20)
 
 
 def _beat(options: EmbeddedOptions) -> Process:
-    schedule = options.run_dir / "beat-schedule"
-    argv = _celery(options, "beat", "--schedule", str(schedule), "--pidfile", "")
-    return Process(name="beat", argv=argv, env=options.environment(), depends_on=("valkey",))
+    return _celery(options, "beat", "--schedule", str(options.run_dir / "beat-schedule"))
 
 
 def _gateway(options: EmbeddedOptions, build: NginxBuild) -> Process:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import IO, Any
 
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -14,38 +14,17 @@ from rest_framework.views import APIView
 from haven_core.domain.actor import ANONYMOUS, Actor
 from haven_core.errors import Unauthorized
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
 
-
-class _BodyTooLargeError(APIException):
-    status_code = 413
-    default_detail = "the request body is larger than 4 MiB"
-
-
-class BoundedJSONParser(JSONParser):
-    """JSON of at most MAX_BODY_BYTES: Django's own limit does not hold for a body that is read as a stream."""
+class SafeJSONParser(JSONParser):
+    """JSON, where too many brackets are the client's error. DATA_UPLOAD_MAX_MEMORY_SIZE bounds the body."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        body = stream.read(MAX_BODY_BYTES + 1)
-        if len(body) > MAX_BODY_BYTES:
-            raise _BodyTooLargeError
         try:
-            return super().parse(_Body(body), media_type, parser_context)  # type: ignore[arg-type]  # only read() is used
+            return super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError("the JSON is nested too deeply") from None
-
-
-class _Body:
-    """Bytes that were read already, for a parser that reads."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def read(self, _size: int = -1) -> bytes:
-        body, self._body = self._body, b""
-        return body
 
 
 class Utf8JSONRenderer(JSONRenderer):
@@ -71,7 +50,7 @@ class AlwaysJson(BaseContentNegotiation):
 class ApiView(APIView):
     """A REST view. Views parse, authorise, call one service, render; errors go through errors.exception_handler."""
 
-    parser_classes = [BoundedJSONParser]
+    parser_classes = [SafeJSONParser]
     renderer_classes = [Utf8JSONRenderer]
     content_negotiation_class = AlwaysJson
     metadata_class = None

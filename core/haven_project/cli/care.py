@@ -48,8 +48,8 @@ def setup(options: argparse.Namespace) -> int:
 
 
 def _first_data(config: Config) -> int:
-    from haven_core.accounts.passwords import BadRequest
     from haven_core.accounts.services import ensure_admin
+    from haven_core.errors import BadRequest
     from haven_core.projects.services import ensure_library
     from haven_core.tokens.keys import ensure_key
 
@@ -133,8 +133,8 @@ def _try_storage() -> None:
 def reset_password(options: argparse.Namespace) -> int:
     """A new password for admin; every session and cached proof of the old one ends."""
     config = _with_django(options)
-
-    from haven_core.accounts.passwords import BadRequest, generate_password
+    from haven_core.accounts.services import generate_password, reset_admin
+    from haven_core.errors import BadRequest
 
     given = os.environ.get("HAVEN_ADMIN_PASSWORD") or None
     password = given or generate_password()

@@ -8,7 +8,7 @@ The life of an upload:
     state = writer.close()                           durable; the caller records state and offset
     driver.seal(key, state, size)                    durable and readable at key; then the database may name it
 
-A crash at any point leaves the upload at the caller's last recorded state: bytes after it are cut by the next `append`.
+A crash at any point leaves the upload at the caller's last recorded state: bytes after it are cut by the next writer.
 Every method takes keys made by `keys.new_key` and raises ValueError for others, and may be called from any thread.
 Errors are those of `errors`; any call may raise StorageUnavailable, StorageFull (writes only) or StorageError besides
 those it names.
@@ -53,6 +53,10 @@ class StagedWriter(Protocol):
 
     size: int
     """Bytes accepted by this writer; after an error, those that are durable."""
+    will_cut: bool
+    """Whether bytes beyond the offset are staged, which the first `write` or `checkpoint` cuts. A crash left them, or
+    another writer that was recorded since the caller read its state: then cutting would destroy what counts. So the
+    caller makes sure, now that the upload is its own, that its state is still the recorded one."""
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append all of `chunk`. Takes bounded memory whatever the body's length. Not yet durable on return.
@@ -80,8 +84,7 @@ class StorageDriver(Protocol):
     """`filesystem`, `s3` or `memory`: for logs and metrics."""
 
     def append(self, key: str, state: StagingState | None, offset: int) -> StagedWriter:
-        """Go on with an upload at byte `offset`, which is what `state` holds; staged bytes beyond are cut by the writer's
-        first write or checkpoint. A writer that is discarded before that changes nothing.
+        """Go on with an upload at byte `offset`, which is what `state` holds. Changes nothing yet (see `will_cut`).
 
         Two writers at once: the filesystem and memory drivers refuse the second by a lock that ends with its process.
         S3 can't see it, but no byte of one writer ever gets into the other's state: the caller's compare-and-set on the

@@ -6,7 +6,7 @@
 Why it survives crashes:
 - A staged file is fsynced by `checkpoint` and `close`, so `seal` only renames it and fsyncs the folder.
 - A writer holds flock(LOCK_EX) on the staged file. The kernel drops it with the process, also after kill -9.
-- The caller's recorded offset rules: bytes beyond it are cut by the next `append` (and by `seal`).
+- The caller's recorded offset rules: bytes beyond it are cut by the next writer (and by `seal`).
 - The name of a staged file becomes durable with the folder's fsync in `seal`, not before. Where fsync of a new file
   does not keep its name (ext4, XFS and btrfs do), power loss can take an unfinished upload: StagingLost, the client
   starts over. Nothing that was sealed is ever at stake.
@@ -71,13 +71,13 @@ class FilesystemDriver:
         self._prepare()
         fd = _open_locked(path, key, create=offset == 0)
         try:
-            has_excess = _has_excess(fd, key, offset)
+            will_cut = _staged_size(fd, key, offset) > offset
             with os_errors(f"append to {key}"):
                 os.lseek(fd, offset, os.SEEK_SET)
         except BaseException:
             os.close(fd)
             raise
-        return FilesystemWriter(fd, key=key, offset=offset, has_excess=has_excess)
+        return FilesystemWriter(fd, key=key, offset=offset, is_dirty=will_cut or offset == 0, will_cut=will_cut)
 
     def seal(self, key: str, state: StagingState | None, size: int) -> None:
         """Rename the staged file to its key and fsync the folder."""
@@ -260,24 +260,24 @@ def _is_at(path: pathlib.Path, fd: int) -> bool:
     return os.path.samestat(there, os.fstat(fd))
 
 
-def _has_excess(fd: int, key: str, size: int) -> bool:
-    """Whether more than `size` bytes are staged. Raises: StagingLost when there are fewer."""
+def _staged_size(fd: int, key: str, size: int) -> int:
+    """Bytes of the staged file. Raises: StagingLost when they are fewer than `size`."""
     with os_errors(f"open staged {key}"):
         staged = os.fstat(fd).st_size
     if staged < size:
         raise StagingLost(f"{key}: {staged} bytes are staged, not {size}")
-    return staged > size
+    return staged
 
 
 def _publish(staged: pathlib.Path, final: pathlib.Path, key: str, size: int, *, is_durable: bool) -> None:
     """Rename under the lock, so that no writer is at the file any more."""
     fd = _open_locked(staged, key, create=size == 0)
     try:
-        has_excess = _has_excess(fd, key, size)
+        is_longer = _staged_size(fd, key, size) > size
         with os_errors(f"seal {key}"):
-            if has_excess:
+            if is_longer:
                 os.ftruncate(fd, size)
-            if has_excess or not is_durable:
+            if is_longer or not is_durable:
                 os.fsync(fd)
             staged.rename(final)
     finally:

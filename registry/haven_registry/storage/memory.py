@@ -39,6 +39,7 @@ class MemoryWriter:
         self.size = 0
         self._staged = staged
         self._offset = offset
+        self.will_cut = len(staged.data) > offset
         self._is_open = True
         self._closed_state: StagingState | None = None
 
@@ -68,7 +69,9 @@ class MemoryWriter:
             self._is_open = self._staged.has_writer = False
 
     def _cut(self) -> None:
-        del self._staged.data[self._offset + self.size :]
+        if self.will_cut:
+            del self._staged.data[self._offset :]
+            self.will_cut = False
 
     def _require_open(self) -> None:
         if not self._is_open:

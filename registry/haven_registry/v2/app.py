@@ -2,17 +2,19 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from haven_core.db.connections import on_live_connection
 from haven_registry.oci.reference import is_repository_name
-from haven_registry.v2 import authorization, blobs, errors, lists, manifests, routes, uploads
+from haven_registry.v2 import authorization, blobs, errors, lists, manifests, recent, routes, uploads
 from haven_registry.v2.body import answered
 from haven_registry.v2.http import REASONS, Request, Response
 from haven_registry.v2.routes import Route
 
 _log = logging.getLogger("haven.v2")
 _API_VERSION = ("Docker-Distribution-API-Version", "registry/2.0")
+_READS = frozenset({"GET", "HEAD"})
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 
 StartResponse = Callable[..., Any]
@@ -40,12 +42,14 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
 
 def _respond(request: Request) -> Response:
     try:
-        return on_live_connection(lambda: _dispatch(request), is_repeatable=request.method in ("GET", "HEAD"))
+        return on_live_connection(lambda: _dispatch(request), is_repeatable=request.method in _READS)
     except Exception as error:  # noqa: BLE001  # the one boundary: whatever a handler raises becomes an answer
         return errors.render(error)
 
 
 def _dispatch(request: Request) -> Response:
+    if request.method in _READS and (read := recent.find(request)):
+        return read(request)
     route = routes.resolve(request.path)
     if route is None:
         return errors.error_response(404, "UNSUPPORTED", "no such endpoint of the distribution API")
@@ -86,22 +90,30 @@ def _on_repository(request: Request, route: Route) -> Response:
         scopes.append(authorization.scope(source, authorization.PULL))
     identity = authorization.identify(request, scopes)
     access = authorization.authorize(request, identity, name, action, scopes, allow_expired=endpoint == routes.UPLOAD)
+    if request.method in _READS and endpoint != routes.UPLOAD:
+        read = _reader(endpoint, project, repository, reference)
+        recent.remember(request, read)
+        return read(request)
     match endpoint, request.method:
-        case routes.MANIFEST, "GET" | "HEAD":
-            return manifests.get(request, project, repository, reference)
         case routes.MANIFEST, "PUT":
             return manifests.put(request, identity, access, project, repository, reference)
         case routes.MANIFEST, _:
             return manifests.delete(project, repository, reference)
-        case routes.BLOB, "GET" | "HEAD":
-            return blobs.get(request, project, repository, reference)
         case routes.BLOB, _:
             return blobs.delete(project, repository, reference)
         case routes.UPLOADS, _:
             return uploads.start(request, identity, access, project, repository)
-        case routes.UPLOAD, _:
-            return uploads.session(request, identity, access, project, repository, reference)
-        case routes.TAGS, _:
-            return lists.tags(request, project, repository)
         case _:
-            return lists.referrers(request, project, repository, reference)
+            return uploads.session(request, identity, access, project, repository, reference)
+
+
+def _reader(endpoint: str, project: str, repository: str, reference: str) -> recent.Read:
+    match endpoint:
+        case routes.MANIFEST:
+            return partial(manifests.get, project=project, repository=repository, reference=reference)
+        case routes.BLOB:
+            return partial(blobs.get, project=project, repository=repository, reference=reference)
+        case routes.TAGS:
+            return partial(lists.tags, project=project, repository=repository)
+        case _:
+            return partial(lists.referrers, project=project, repository=repository, reference=reference)

@@ -37,12 +37,13 @@ def get(request: Request, project: str, repository: str, reference: str) -> Resp
         if driver().size(found.storage_key) != found.size:
             raise BlobUnknown([digest])  # damaged: say so, and the next push brings it again
         return Response(200, headers, length=found.size)
-    if url := driver().presigned_url(found.storage_key, REDIRECT_SECONDS):
-        return Response(307, [*headers, ("Location", url)])
-    if config().accel_redirect and driver().local_path(found.storage_key) is not None:
+    storage = driver()
+    if storage.name == "filesystem" and config().accel_redirect:
         # Cache-Control and Accept-Ranges are the gateway's: it would send ours beside its own, and with its errors too
         accelerated = [*identity, ("Content-Type", OCTETS), ("X-Accel-Redirect", f"/_{found.storage_key}")]
         return Response(200, accelerated)
+    if url := storage.presigned_url(found.storage_key, REDIRECT_SECONDS):
+        return Response(307, [*headers, ("Location", url)])
     wanted = request.header("RANGE") if if_range_holds(request.header("IF_RANGE"), digest) else None
     return _stream(wanted, headers, found.storage_key, found.size)
 

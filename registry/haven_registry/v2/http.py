@@ -105,22 +105,16 @@ class Request:
 
     @property
     def client_address(self) -> str:
-        """Where the request comes from: what the gateway says (it overwrites X-Real-IP), else the peer's address."""
-        address = self.header("X_REAL_IP") if config().accel_redirect else None
-        return address or self.environ.get("REMOTE_ADDR", "")
+        """Where the request comes from (haven_project.wsgi takes it from the gateway)."""
+        address: str = self.environ.get("REMOTE_ADDR", "")
+        return address
 
     @property
     def base_url(self) -> str:
-        """Scheme and host for absolute URLs: the configured one, else what the gateway says the client asked for.
-
-        X-Forwarded-Proto counts only behind the gateway, which overwrites it; a bare client could write what it likes.
-        """
-        settings = config()
-        if settings.external_url:
-            return settings.external_url
+        """Scheme and host for absolute URLs: the configured one, else what the client asked for."""
+        if external_url := config().external_url:
+            return external_url
         scheme = self.environ.get("wsgi.url_scheme", "http")
-        if settings.accel_redirect and self.header("X_FORWARDED_PROTO") in ("http", "https"):
-            scheme = self.header("X_FORWARDED_PROTO")
         return f"{scheme}://{self.environ.get('HTTP_HOST') or self.environ.get('SERVER_NAME', 'localhost')}"
 
 

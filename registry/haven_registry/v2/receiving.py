@@ -1,23 +1,20 @@
 """Taking an upload's bytes: read, hash and store in one pass, in constant memory.
 
 The bytes a request brought count when the compare-and-set of record_progress succeeds: of two writers on one session
-one wins and the other is told. Two things keep the loser's bytes out of the winner's file (the filesystem driver's; S3
-keeps them apart anyway): the writer's lock is held until the progress is committed, and the session is looked at again
-under the lock, before the first byte is written or cut. Otherwise a request that read the session before could write
-its own bytes where the other's were just hashed and recorded, and they would be published under a digest not theirs.
-
-A request that ends early (client gone, worker killed) leaves the session at the last recorded offset, which GET reports
-and the next request continues.
+one wins and the other is told. The staged bytes stay locked until then: released earlier, they could be overwritten by
+one that had read the session before, and its bytes be published under the digest recorded here. A request that ends
+early (client gone, worker killed) leaves the session at the last recorded offset, which GET reports and the next
+request continues.
 """
 
 import hashlib
 from typing import Protocol
 
-from haven_registry.errors import SizeInvalid
+from haven_registry.errors import SizeInvalid, UploadUnknown
 from haven_registry.oci.digest import Digest, new_hash
 from haven_registry.oci.errors import DigestInvalid
 from haven_registry.oci.http_ranges import parse_content_range
-from haven_registry.services.uploads import OpenUpload, record_progress, require_unchanged
+from haven_registry.services.uploads import OpenUpload, record_progress, require_current
 from haven_registry.storage.driver import StagingState
 from haven_registry.store import driver
 from haven_registry.v2.body import chunks
@@ -47,7 +44,8 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
     writer = driver().append(upload.key, upload.staging, start)
     recorded = start
     try:
-        require_unchanged(upload)
+        if writer.will_cut:
+            require_current(upload)
         for piece in chunks(request):
             if limit is not None and writer.size + len(piece) > limit:
                 raise SizeInvalid(f"the body is longer than its Content-Range of {limit} bytes")
@@ -58,6 +56,9 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
                 recorded = start + writer.size
                 upload = _record(upload, recorded, writer.checkpoint(), algorithm, hasher)
         upload = _record(upload, start + writer.size, writer.checkpoint(), algorithm, hasher)
+    except UploadUnknown:
+        driver().abandon(upload.key, upload.staging)  # closed meanwhile: nobody else will remove what we staged
+        raise
     finally:
         writer.discard()
     declared = request.content_length if request.content_length is not None else limit

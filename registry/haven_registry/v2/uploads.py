@@ -20,7 +20,7 @@ from haven_registry.services import uploads as service
 from haven_registry.services.blobs import mount_blob
 from haven_registry.services.repositories import get_or_create_repository
 from haven_registry.services.uploads import OpenUpload
-from haven_registry.storage.errors import StorageError, UploadBusy
+from haven_registry.storage.errors import ObjectMissing, StorageError, UploadBusy
 from haven_registry.store import driver
 from haven_registry.v2 import receiving
 from haven_registry.v2.authorization import PULL, PUSH, Challenge, Identity, may_pull, scope, token_covers
@@ -188,7 +188,9 @@ def _patch(here: _Here, upload: OpenUpload) -> Response:
     try:
         return here.progress(202, receiving.append_body(here.request, upload))
     except (UploadBusy, UploadConflict) as error:
-        return _with_status(here, _now(here, upload), render(error))
+        now = _now(here, upload)
+        _require_open(now)
+        return _with_status(here, now, render(error))
 
 
 def _put(here: _Here, upload: OpenUpload) -> Response:
@@ -207,8 +209,12 @@ def _put(here: _Here, upload: OpenUpload) -> Response:
         if here.request.has_body and upload.prefix_digest != str(digest):
             upload = receiving.append_body(here.request, upload, digest.algorithm)
         return _finish(here, upload, digest)
-    except (UploadBusy, UploadConflict) as error:
-        return _with_status(here, _now(here, upload), render(error))
+    except (UploadBusy, UploadConflict, UploadUnknown) as error:
+        now = _now(here, upload)
+        if now.state == Upload.COMMITTED and now.digest == str(digest):
+            return here.blob_created(str(digest))  # the same PUT, sent twice, has just ended
+        _require_open(now)
+        return _with_status(here, now, render(error))
 
 
 def _range_refusal(here: _Here, upload: OpenUpload) -> Response | None:
@@ -253,7 +259,11 @@ def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
         raise
     _seal(upload)
     service.commit_upload(
-        upload=upload, project_id=here.access.project_id, digest=str(digest), size=upload.received_bytes
+        upload=upload,
+        project_id=here.access.project_id,
+        digest=str(digest),
+        size=upload.received_bytes,
+        damaged_key=_damaged_key(str(digest)),
     )
     return here.blob_created(str(digest))
 
@@ -266,6 +276,18 @@ def _seal(upload: OpenUpload) -> None:
         except UploadBusy:
             time.sleep(pause)
     return driver().seal(upload.key, upload.staging, upload.received_bytes)
+
+
+def _damaged_key(digest: str) -> str | None:
+    """Where the registry's own bytes of this blob should be and are not. A push repairs them."""
+    stored = selectors.find_stored(digest)
+    if stored is None:
+        return None
+    key, size = stored
+    try:
+        return None if driver().size(key) == size else key
+    except ObjectMissing:
+        return key
 
 
 def _cancel(upload: OpenUpload) -> None:

@@ -1,0 +1,76 @@
+"""A client of the REST API, with accounts of each kind."""
+
+import base64
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from haven_core import health
+from haven_core.accounts import actors, credentials, passwords
+from haven_core.accounts.services import create_user
+from haven_core.domain.roles import Role
+from haven_core.projects import contents
+from haven_core.projects.models import ProjectMember
+from haven_core.projects.services import create_project
+from haven_core.rbac import access
+
+PASSWORD = "Correct1horse"
+
+Call = Callable[..., HttpResponse]
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test starts as a process does: with empty caches and nothing registered. A cheap hash."""
+    monkeypatch.setattr(passwords.Hasher, "iterations", 1000)
+    monkeypatch.setattr(contents, "_counters", [])
+    monkeypatch.setattr(health, "_checks", {})
+    for forget in (actors.forget_actors, access.forget_access, credentials.forget_credentials, health.forget_states):
+        forget()
+    yield
+    for forget in (actors.forget_actors, access.forget_access, credentials.forget_credentials, health.forget_states):
+        forget()
+
+
+@pytest.fixture
+def users(transactional_db: None) -> dict[str, int]:
+    """root (administrator), owner, guest, stranger."""
+    return {
+        name: create_user(username=name, password=PASSWORD, is_sysadmin=name == "root")
+        for name in ("root", "owner", "guest", "stranger")
+    }
+
+
+@pytest.fixture
+def projects(users: dict[str, int]) -> dict[str, int]:
+    """private (with a guest) and public, of owner."""
+    made = {
+        "private": create_project(name="private", owner_id=users["owner"]),
+        "public": create_project(name="public", owner_id=users["owner"], is_public=True),
+    }
+    ProjectMember.objects.create(
+        project_id=made["private"], user_id=users["guest"], role=Role.GUEST, created_at=timezone.now()
+    )
+    return made
+
+
+@pytest.fixture
+def api(client: Client) -> Call:
+    """`api("GET", "/projects", user="owner")`: a request below /api/v2.0, as `user` or as nobody."""
+
+    def call(
+        method: str, path: str, body: Any = None, *, user: str = "", password: str = PASSWORD, **headers: str
+    ) -> HttpResponse:
+        extra: dict[str, Any] = {"headers": {name.replace("_", "-"): value for name, value in headers.items()}}
+        if user:
+            pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+            extra["headers"]["Authorization"] = f"Basic {pair}"
+        if body is not None:
+            extra |= {"data": body, "content_type": "application/json"}
+        return getattr(client, method.lower())(f"/api/v2.0{path}", **extra)
+
+    return call

@@ -1,0 +1,32 @@
+"""Reaps and sweeps as the worker does, then tells what is left, as one line of JSON. Uploads expire by HAVEN_UPLOAD_TTL."""
+
+import json
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
+django.setup()
+
+from haven_gc.sweep import sweep  # noqa: E402
+from haven_gc.uploads import reap_uploads  # noqa: E402
+from haven_registry.models import StorageObject, Upload  # noqa: E402
+from haven_registry.store import driver  # noqa: E402
+
+while reap_uploads():
+    pass
+while sweep(driver()).removed:
+    pass
+stored = list(driver().list_keys())
+states = dict(StorageObject.objects.values_list("storage_key", "state"))
+print(
+    json.dumps(
+        {
+            "sessions": Upload.objects.count(),
+            "staged": sorted(found.key for found in stored if found.is_staged),
+            "unknown": sorted(found.key for found in stored if found.key not in states),
+            "objects": sorted(found.key for found in stored if not found.is_staged),
+            "live": sorted(key for key, state in states.items() if state == "live"),
+        }
+    )
+)
