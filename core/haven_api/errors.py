@@ -4,8 +4,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
-from django.http import Http404, HttpRequest, JsonResponse
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -34,7 +35,8 @@ INTERNAL = envelope("UNKNOWN", "internal server error")
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """Turn whatever a view raised into an answer. What went wrong inside is logged and never told."""
     if isinstance(error, HavenError) and error.status < 500:
-        return Response(envelope(error.api_code, str(error)), status=error.status, headers=_headers(error))
+        status = error.api_status or error.status
+        return Response(envelope(error.api_code, str(error)), status=status, headers=_headers(error))
     if isinstance(error, HavenError) and error.status == 503:
         return Response(envelope("UNAVAILABLE", str(error)), status=503, headers={"Retry-After": "1"})
     if isinstance(error, (exceptions.ValidationError, exceptions.ParseError)):
@@ -48,6 +50,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return Response(envelope(CODES[404], "not found"), status=404)
     if isinstance(error, RequestDataTooBig):
         return Response(envelope(CODES[413], "the request body is too large"), status=413)
+    if isinstance(error, SuspiciousOperation):
+        return Response(envelope(CODES[400], "bad request"), status=400)
     request = context["request"]
     _log.error("%s %s failed, request %s", request.method, request.path, request_id(request), exc_info=error)
     return Response(INTERNAL, status=500)
@@ -56,6 +60,20 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 def unknown_path(_request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
     """The view of every path under /api that nothing else claims."""
     return JsonResponse(envelope(CODES[404], "path not found"), status=404)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400: what fails before a view, such as an impossible Host."""
+    if request.path.startswith("/api/"):
+        return JsonResponse(envelope(CODES[400], "bad request"), status=400)
+    return defaults.bad_request(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: what fails around a view. Django has logged it."""
+    if request.path.startswith("/api/"):
+        return JsonResponse(INTERNAL, status=500)
+    return defaults.server_error(request)
 
 
 def request_id(request: Any) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from haven_core.accounts.basic import parse_basic
 from haven_core.accounts.credentials import verify_basic
+from haven_core.conf import config
 from haven_core.domain.actor import ANONYMOUS, Actor
 from haven_core.errors import BadRequest, HavenError, TooManyRequests, Unauthorized, envelope
 from haven_core.tokens.challenge import BASIC_CHALLENGE
@@ -112,10 +113,16 @@ def _form_actor(environ: Environ, parameters: Parameters) -> Actor:
 
 
 def _login(environ: Environ, username: str, password: str) -> Actor:
-    actor = verify_basic(username, password, address=environ.get("REMOTE_ADDR", ""))
+    actor = verify_basic(username, password, address=_client_address(environ))
     if actor is None:
         raise Unauthorized("invalid user name or password")
     return actor
+
+
+def _client_address(environ: Environ) -> str:
+    """What the gateway says (it overwrites X-Real-IP), else the peer's: failed logins are counted by it."""
+    told = environ.get("HTTP_X_REAL_IP") if config().accel_redirect else None
+    return told or str(environ.get("REMOTE_ADDR", ""))
 
 
 def _read_form(environ: Environ) -> str:

@@ -11,6 +11,8 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
+        from haven_core.checks import register_own_checks
         from haven_core.db.backend import make_constraints_immediate
 
+        register_own_checks()
         post_migrate.connect(make_constraints_immediate, sender=self, dispatch_uid="haven-immediate-keys")

@@ -11,16 +11,27 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
 django.setup()
 
 from haven_api.token_service import token_application  # noqa: E402  # needs the settings above
+from haven_core.conf import config  # noqa: E402
 from haven_core.db.connections import on_live_connection  # noqa: E402
 from haven_registry.v2.app import application as distribution  # noqa: E402
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
+def _trust_gateway(environ: dict[str, Any]) -> None:
+    """Take the client's address and scheme from the gateway, which overwrites what a client says of them. Without a
+    gateway both are the connection's own."""
+    if config().accel_redirect:
+        environ["REMOTE_ADDR"] = environ.get("HTTP_X_REAL_IP", "")
+        environ["wsgi.url_scheme"] = environ.get("HTTP_X_FORWARDED_PROTO", "http")
+
+
 def registry(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """/v2 and /service/token: bare WSGI, no middleware."""
+    _trust_gateway(environ)
     if environ["PATH_INFO"] == "/service/token":
-        return on_live_connection(lambda: token_application(environ, start_response), is_repeatable=True)
+        is_get = environ["REQUEST_METHOD"] == "GET"  # a POST's body can be read once
+        return on_live_connection(lambda: token_application(environ, start_response), is_repeatable=is_get)
     return distribution(environ, start_response)
 
 
@@ -28,11 +39,12 @@ def registry(environ: dict[str, Any], start_response: Callable[..., Any]) -> Ite
 def _django() -> Application:
     from django.core.wsgi import get_wsgi_application
 
-    return get_wsgi_application()  # type: ignore[return-value]  # Django types it as its handler
+    return get_wsgi_application()
 
 
 def core(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """The REST API and the portal: Django. Loaded at the first request, so that the data plane never pays for it."""
+    _trust_gateway(environ)
     return _django()(environ, start_response)
 
 

@@ -146,7 +146,7 @@ def _registry(options: EmbeddedOptions) -> Process:
     socket = options.run_dir / "registry.sock"
     argv = _granian(
         options, REGISTRY,
-        "--uds", str(socket), "--uds-permissions", "600",
+        "--uds", str(socket), "--uds-permissions", "0600",
         "--workers", str(options.registry_workers), "--blocking-threads", "1", "--backpressure", "128",
     )  # fmt: skip
     return _application(options, "registry", argv, socket, "/v2/")
@@ -157,7 +157,7 @@ def _uploads(options: EmbeddedOptions) -> Process:
     socket = options.run_dir / "uploads.sock"
     argv = _granian(
         options, REGISTRY,
-        "--uds", str(socket), "--uds-permissions", "600",
+        "--uds", str(socket), "--uds-permissions", "0600",
         "--workers", str(options.uploads_workers), "--blocking-threads", str(options.uploads_threads),
         "--backpressure", "128",  # connections, the gateway's idle ones among them
     )  # fmt: skip
@@ -212,27 +212,36 @@ def _all_in_one(options: EmbeddedOptions) -> Process:
     )
 
 
-def _celery(options: EmbeddedOptions, *rest: str) -> tuple[str, ...]:
-    return (options.python, "-m", "celery", "-A", CELERY, *rest, "--loglevel", "INFO")
+def _celery(options: EmbeddedOptions, name: str, *rest: str, stop_seconds: float = 10) -> Process:
+    """Celery writes its pid file once it has loaded the application: the sign that it is ready."""
+    pid_file = options.run_dir / f"{name}.pid"
+    argv = (options.python, "-m", "celery", "-A", CELERY, name, "--pidfile", str(pid_file), "--loglevel", "INFO", *rest)
+    return Process(
+        name=name,
+        argv=argv,
+        env=options.environment(),
+        ready=pid_file.exists,
+        depends_on=("valkey",),
+        stop_seconds=stop_seconds,
+        stale=(pid_file,),
+    )
 
 
 def _worker(options: EmbeddedOptions) -> Process:
     """One task at a time, in a process that can be ended by a time limit."""
-    argv = _celery(
+    return _celery(
         options, "worker",
-        "--hostname", "embedded@haven",
+        "--hostname", "haven@%h",
         "--concurrency", "1",
         "--prefetch-multiplier", "1",
         "--queues", QUEUES,
         "--without-gossip", "--without-mingle",
+        stop_seconds=20,
     )  # fmt: skip
-    return Process(name="worker", argv=argv, env=options.environment(), depends_on=("valkey",), stop_seconds=20)
 
 
 def _beat(options: EmbeddedOptions) -> Process:
-    schedule = options.run_dir / "beat-schedule"
-    argv = _celery(options, "beat", "--schedule", str(schedule), "--pidfile", "")
-    return Process(name="beat", argv=argv, env=options.environment(), depends_on=("valkey",))
+    return _celery(options, "beat", "--schedule", str(options.run_dir / "beat-schedule"))
 
 
 def _gateway(options: EmbeddedOptions, build: NginxBuild) -> Process:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from haven_deploy.data_dir import write_atomically
 from haven_deploy.errors import DataDirUnusable, NginxConfigRejected
+from haven_deploy.logs import open_log
 
 SEARCHED_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/local/nginx/sbin", "/opt/homebrew/bin")
 MAX_OPEN_FILES = 65536
@@ -137,8 +138,9 @@ def render(config: GatewayConfig, build: NginxBuild) -> str:
 
 
 def write_config(config: GatewayConfig, build: NginxBuild) -> Path:
-    """Write run_dir/nginx.conf and make its folders, readable by this user alone. Returns the file's path."""
+    """Write run_dir/nginx.conf, readable by this user alone, and make its folder. Returns the file's path."""
     config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(open_log(config.access_log))  # nginx would make it readable for all
     path = config.run_dir / "nginx.conf"
     write_atomically(path, render(config, build))
     return path
@@ -185,15 +187,23 @@ def _error_locations(errors: dict[int, tuple[int, str, str]], prefix: str) -> It
     for status, (sent, code, message) in sorted(errors.items()):
         yield f"location = /_error/{prefix}{status} {{"
         yield "    internal;"
-        yield "    client_max_body_size 0;"  # asked again on the way here: a broken upload would be told 413
+        yield "    client_max_body_size 0;"  # over HTTP/2 a body that was refused would be refused here again
         yield "    default_type application/json;"
-        yield "    add_header X-Content-Type-Options nosniff always;"
-        yield "    add_header X-Request-Id $haven_request_id always;"
-        yield "    add_header Docker-Distribution-Api-Version $haven_api_version always;"
+        yield from _error_headers(has_headers=(prefix, status) == ("blob-", 416))
         if sent in (429, 503, 504):
             yield f"    add_header Retry-After {RETRY_AFTER_SECONDS} always;"
         yield f"    return {sent} '{error_body(code, message)}';"
         yield "}"
+
+
+def _error_headers(*, has_headers: bool) -> Iterable[str]:
+    """has_headers: the answer has them already. A 416 is found out after the headers of the file were added; they stay."""
+    if has_headers:
+        yield '    add_header X-Request-Id "";'  # adds nothing, and keeps those of the http block out
+        return
+    yield "    add_header X-Content-Type-Options nosniff always;"
+    yield "    add_header X-Request-Id $haven_request_id always;"
+    yield "    add_header Docker-Distribution-Api-Version $haven_api_version always;"
 
 
 def _listen(config: GatewayConfig, build: NginxBuild) -> str:

@@ -38,7 +38,7 @@ def sweep(driver: StorageDriver, *, limit: int = BATCH, claim: timedelta = CLAIM
     due = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=now).order_by("purge_after")
     with write_transaction():
         rows = backend.locked(due.values_list("id", "storage_key")[:limit], "UPDATE", skip_locked=True)
-        keys = dict(rows)
+        keys: dict[int, str] = dict(rows)
         StorageObject.objects.filter(id__in=keys).update(purge_after=now + claim)
     if not keys:
         return Swept()

@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.http import HttpResponse
+from django.middleware.common import CommonMiddleware
 from django.test import Client
 
 from haven_api.views import system
-from haven_core import health
+from haven_core import checks, health
 from haven_core.projects import selectors
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,6 +46,17 @@ def test_health(api: Call) -> None:
     health.register_check("database", refuse)
     ill = api("GET", "/health")
     assert (ill.status_code, ill.json()["status"]) == (200, "unhealthy")
+
+
+def test_the_core_looks_at_database_and_redis_and_needs_only_the_first(
+    api: Call, users: dict[str, int], settings: Any
+) -> None:
+    settings.HAVEN = replace(settings.HAVEN, redis_url="unix:///nowhere/valkey.sock")
+    checks.register_own_checks()
+    body = api("GET", "/health").json()
+    states = {component["name"]: component["status"] for component in body["components"]}
+    assert states == {"core": "healthy", "database": "healthy", "redis": "unhealthy"}
+    assert body["status"] == "healthy"
 
 
 def test_health_is_looked_at_every_ten_seconds_at_most(api: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +120,16 @@ def test_an_error_inside_is_logged_and_not_told(
     assert response.json() == {"errors": [{"code": "UNKNOWN", "message": "internal server error"}]}
     assert "request trace-1" in caplog.text
     assert "ConnectionError" in caplog.text
+
+
+def test_what_fails_outside_a_view_is_json_too(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    response = client.get("/api/v2.0/ping", headers={"Host": "a b"})
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "BAD_REQUEST")
+    monkeypatch.setattr(CommonMiddleware, "process_request", lambda *_: refuse())
+    client.raise_request_exception = False
+    response = client.get("/api/v2.0/ping")
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (500, "UNKNOWN")
+    assert b"secret" not in response.content
 
 
 @pytest.mark.parametrize(

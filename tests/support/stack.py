@@ -121,7 +121,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment({"HAVEN_ADMIN_PASSWORD": password, **(environment or {})}),
+            env=child_environment({"HAVEN_ADMIN_PASSWORD": password, **(environment or {})}),
             cwd=data_dir.parent,
         )
     scheme = "https" if "--tls" in arguments else "http"
@@ -135,18 +135,21 @@ def start(
 
 
 def stop(server: HavenServer) -> None:
-    """End it as Ctrl-C does; kill what is left after STOP_LIMIT and say so."""
+    """End it as Ctrl-C does. StackError when it, or a process below it, is left after STOP_LIMIT; those are killed."""
     assert server.process is not None, "a registry this run did not start is not stopped by it"
-    family = server.pids
+    started = {pid: _birth(pid) for pid in server.pids}
     if server.process.poll() is None:
         server.process.send_signal(signal.SIGINT)
-    try:
-        server.process.wait(STOP_LIMIT)
-    except subprocess.TimeoutExpired:
-        for pid in family:
-            _kill(pid)
-        server.process.wait(10)
-        raise StackError(f"haven up did not end within {STOP_LIMIT:.0f} s of SIGINT:\n{_tail(server)}") from None
+    deadline = time.monotonic() + STOP_LIMIT
+    while left := [pid for pid, birth in started.items() if birth and _birth(pid) == birth]:
+        server.process.poll()  # a child that ended is a process until it is waited for
+        if time.monotonic() > deadline:
+            for pid in left:
+                _kill(pid)
+            server.process.wait(10)
+            raise StackError(f"left {STOP_LIMIT:.0f} s after SIGINT: processes {left}\n{_tail(server)}")
+        time.sleep(0.05)
+    server.process.wait(10)
 
 
 def free_port() -> int:
@@ -156,7 +159,7 @@ def free_port() -> int:
         return port
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without what configures the tests; the worktree's packages are importable."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HAVEN_TEST_")}
     inherited.pop("DJANGO_SETTINGS_MODULE", None)
@@ -202,6 +205,14 @@ def _family(pid: int) -> list[int]:
         for child in children:
             found += _family(int(child))
     return found
+
+
+def _birth(pid: int) -> str | None:
+    """When the process was started, in clock ticks since boot: a pid may be another process's by now."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
 
 
 def _kill(pid: int) -> None:

@@ -36,6 +36,11 @@ def requires(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(missing), reason="; ".join(missing_reason(name) for name in missing))
 
 
+def requires_root(name: str) -> pytest.MarkDecorator:
+    """Mark a test whose program, as these tests call it, works as root only."""
+    return pytest.mark.skipif(os.geteuid() != 0, reason=f"not root, and {name} needs it")
+
+
 def missing_reason(name: str) -> str:
     why = "run tests/support/provision.py"
     if AVAILABLE.exists():
@@ -76,6 +81,7 @@ class Sandbox:
             input=stdin,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=120,
             env=self.environment,
             cwd=self.folder,

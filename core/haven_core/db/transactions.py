@@ -24,14 +24,21 @@ def write_transaction() -> Iterator[None]:
         yield
 
 
-def run_write(function: Callable[[], _T]) -> _T:
+def run_write(function: Callable[[], _T], *, is_durable: bool = True) -> _T:
     """Run `function` as one write transaction; again when it lost a race to GC or to another insert of the same key.
 
+    is_durable: False commits without waiting for the disk. The change is atomic and visible at once, survives any process
+    that is killed, and may be lost, as a whole, when the database's machine loses power; the next durable commit takes
+    it along. Only for what nobody was promised: the state of an upload session.
     Raises ConcurrentChange after ATTEMPTS losses in a row, and whatever else `function` raises, rolled back.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with write_transaction():
+            if is_durable:
+                with write_transaction():
+                    return function()
+            with backend.relaxed_commit(), write_transaction():
+                backend.relax_this_commit()
                 return function()
         except ConcurrentChange:
             if attempt == ATTEMPTS:

@@ -15,9 +15,9 @@ _ALL = frozenset({PULL, PUSH, DELETE})
 def grant(actor: Actor, requested: Iterable[Scope]) -> list[Scope]:
     """Of what is asked, what the actor may. A repository scope always has its entry, at worst without actions.
 
-    Push implies pull, `*` asks for everything (skopeo deletes so). Types we don't know, and a catalog scope of anybody
-    but a system administrator, vanish. Never an error, and the same answer for a missing and a hidden project. One SQL
-    statement at most for each project named.
+    Push implies pull, `*` asks for everything (skopeo deletes so). Types we don't know, and the catalog for nobody, vanish:
+    who is somebody may list what they may pull. Never an error, and the same answer for a missing and a hidden project.
+    One SQL statement at most for each project named.
     """
     wanted = [_expand(scope) for scope in requested]
     needs: dict[str, frozenset[str]] = {}
@@ -30,7 +30,7 @@ def grant(actor: Actor, requested: Iterable[Scope]) -> list[Scope]:
         if scope.type == "repository":
             rights = access.get(_project_of(scope) or "")
             granted.append(Scope(scope.type, scope.name, scope.actions & _actions(rights)))
-        elif (scope.type, scope.name) == (CATALOG.type, CATALOG.name) and actor.is_sysadmin:
+        elif (scope.type, scope.name) == (CATALOG.type, CATALOG.name) and not actor.is_anonymous:
             granted.append(Scope(scope.type, scope.name, scope.actions & CATALOG.actions))
     return granted
 

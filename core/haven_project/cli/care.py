@@ -48,8 +48,8 @@ def setup(options: argparse.Namespace) -> int:
 
 
 def _first_data(config: Config) -> int:
-    from haven_core.accounts.passwords import BadRequest
     from haven_core.accounts.services import ensure_admin
+    from haven_core.errors import BadRequest
     from haven_core.projects.services import ensure_library
     from haven_core.tokens.keys import ensure_key
 

@@ -21,7 +21,12 @@ examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 failed, 2 can't be done as asked (one line says why)."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and not hasattr(options, "pytest"):
+        parser.error(f"unknown argument: {rest[0]}")
+    if rest:
+        options.pytest = rest + options.pytest
     try:
         return int(options.run(options) or 0)
     except ConfigError as error:
@@ -161,9 +166,9 @@ def _add_development_commands(commands: "argparse._SubParsersAction[argparse.Arg
 
         return run
 
-    test = commands.add_parser("test", help="install what the tests need and run them", prefix_chars="-")
+    test = commands.add_parser("test", help="install what the tests need and run them")
     test.add_argument("--all", action="store_true", dest="long", help="also the long ones: 10 GiB layer, soak")
-    test.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest, such as tests/unit -k digest")
+    test.add_argument("pytest", nargs="*", help="arguments for pytest, such as tests/unit -k digest")
     test.set_defaults(run=lazily("test"))
 
     check = commands.add_parser("check", help="linters, types, import contracts, migrations: what CI checks first")

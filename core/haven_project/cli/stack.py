@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -118,6 +119,11 @@ def _shown_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _name_for_others(host: str) -> str:
+    """What clients on other machines call this one: the address it listens on, or its own name."""
+    return socket.getfqdn() if host in ("0.0.0.0", "::") else _shown_host(host)  # noqa: S104
+
+
 def _certificates(data_dir: Path) -> Certificates:
     names, addresses = local_names_and_addresses()
     return ensure_certificates(data_dir / "tls", names, addresses)
@@ -143,7 +149,7 @@ def _welcome(url: str, data_dir: Path, tls: Certificates | None, host: str, port
             "Development mode: there is no nginx, the application server answers the port itself. Install nginx for real use.",
         ]
     if tls:
-        lines += ["", trust_instructions(tls.ca, _shown_host(host), port).rstrip()]
+        lines += ["", trust_instructions(tls.ca, _name_for_others(host), port).rstrip()]
     elif not registry.startswith(("127.", "localhost", "[::1]")):
         lines += ["", "Clients on other machines refuse plain HTTP: use --tls, or put a TLS proxy in front."]
     return "\n".join([*lines, ""])

@@ -4,16 +4,18 @@ import json
 import logging
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-import redis
 from django.utils import timezone
 
 from haven_core.db import backend
 from haven_core.db.fields import encode_digest
 from haven_core.db.transactions import run_write
 from haven_registry.models import PullBatch, PullDaily
+
+if TYPE_CHECKING:
+    import redis  # a quarter of a second to import, and no other room of a pull needs it
 
 QUEUE = "haven:pulls"
 BATCHES_PER_DRAIN = 1000
@@ -76,7 +78,7 @@ def apply_pull_batch(batch_id: UUID, counts: Iterable[PullCount]) -> bool:
     return run_write(work)
 
 
-def drain(queue: redis.Redis) -> int:
+def drain(queue: "redis.Redis") -> int:
     """Add the batches waiting in Valkey; returns how many. A batch leaves the list after its transaction, so a crash in
     between offers it again, which its id makes harmless; two workers at once do each other's work, not twice the counting.
 

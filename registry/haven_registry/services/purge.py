@@ -161,7 +161,8 @@ def _empty(repository_id: int, now: datetime) -> int:
         TagHistory.objects.filter(manifest=None, **below),
         PullDaily.objects.filter(**below),
     )
-    return changed + sum(rows.model._default_manager.filter(pk__in=_some(rows)).delete()[0] for rows in done)
+    changed += sum(rows.model._default_manager.filter(pk__in=_some(rows)).delete()[0] for rows in done)
+    return int(changed)
 
 
 def _schedule_next_review(ids: list[int], now: datetime) -> None:

@@ -75,7 +75,7 @@ def start_upload(*, repository_id: int, owner: str, algorithm: str = "sha256") -
         if not created:
             raise RepositoryUnknown
 
-    run_write(work)
+    run_write(work, is_durable=False)  # a lost session is begun again
     return OpenUpload(upload_id, repository_id, key, Upload.OPEN, owner, algorithm, 0, None, None, 0, None, now)
 
 
@@ -121,7 +121,7 @@ def record_progress(
             upload, received_bytes=received_bytes, prefix_digest=prefix_digest, staging=staging, version=changed[0][0]
         )
 
-    return run_write(work)
+    return run_write(work, is_durable=False)  # the commit that publishes the blob takes it along
 
 
 def require_current(upload: OpenUpload) -> None:
@@ -131,12 +131,15 @@ def require_current(upload: OpenUpload) -> None:
         raise _why_not(upload)
 
 
-def commit_upload(*, upload: OpenUpload, project_id: int, digest: str, size: int) -> None:
+def commit_upload(
+    *, upload: OpenUpload, project_id: int, digest: str, size: int, damaged_key: str | None = None
+) -> None:
     """Publish the blob and pin it to the repository with a fresh lease; the session becomes a tombstone.
 
     Before the call the bytes are sealed and durable at upload.key, `size` of them, and were found to have `digest`.
-    Bytes that the registry has already are not kept twice: the key dies, the blob is the other's. The project is
-    charged when the blob is new to it. Asked again after success (the client lost our answer) it does nothing.
+    Bytes that the registry has already are not kept twice: the key dies, the blob is the other's. But when those were
+    found to be gone or torn (damaged_key: where they should be), the fresh ones take their place. The project is charged
+    when the blob is new to it. Asked again after success (the client lost our answer) it does nothing.
 
     Raises UploadUnknown, UploadConflict, RepositoryUnknown, QuotaExceeded; after that one the session is cancelled.
     Locks: upload, repository (KEY SHARE), blob, project_blob, repository_blob, project_quota.
@@ -156,7 +159,9 @@ def commit_upload(*, upload: OpenUpload, project_id: int, digest: str, size: int
             raise _why_not(upload)
         [(repository_id, object_id)] = rows
         hold_repository(repository_id)
-        blob_id, is_ours = _publish_blob(raw, size, object_id, now)
+        blob_id, is_ours = _publish_blob(raw, size, object_id, now, "UPDATE" if damaged_key else "KEY SHARE")
+        if not is_ours and damaged_key is not None:
+            is_ours = _repair_blob(blob_id, object_id, damaged_key, now)
         backend.sql(
             "UPDATE storage_object SET state = %s, purge_after = %s WHERE id = %s",
             *(("live", None) if is_ours else ("dead", now)), object_id,
@@ -188,8 +193,8 @@ def cancel_upload(upload_id: UUID) -> None:
     run_write(work)
 
 
-def _publish_blob(raw_digest: bytes, size: int, object_id: int, now: datetime) -> tuple[int, bool]:
-    """The id of the blob, and whether its bytes are those of `object_id`. Lock: blob (insert, or KEY SHARE)."""
+def _publish_blob(raw_digest: bytes, size: int, object_id: int, now: datetime, strength: str) -> tuple[int, bool]:
+    """The id of the blob, and whether its bytes are those of `object_id`. Lock: blob (insert, or `strength`)."""
     rows = backend.sql(
         "INSERT INTO blob (digest, size, object_id, created_at) VALUES (%s, %s, %s, %s) "
         "ON CONFLICT (digest) DO NOTHING RETURNING id",
@@ -197,10 +202,23 @@ def _publish_blob(raw_digest: bytes, size: int, object_id: int, now: datetime) -
     )  # fmt: skip
     if rows:
         return rows[0][0], True
-    rows = backend.sql("SELECT id FROM blob WHERE digest = %s" + backend.lock("KEY SHARE", "blob"), raw_digest)
+    rows = backend.sql("SELECT id FROM blob WHERE digest = %s" + backend.lock(strength, "blob"), raw_digest)
     if not rows:
         raise ConcurrentChange  # GC removed the other's blob between the two statements
     return rows[0][0], False
+
+
+def _repair_blob(blob_id: int, object_id: int, damaged_key: str, now: datetime) -> bool:
+    """Give the blob, held FOR UPDATE, our bytes if it still has the damaged ones; those die."""
+    rows = backend.sql(
+        "SELECT o.id FROM storage_object o JOIN blob b ON b.object_id = o.id WHERE b.id = %s AND o.storage_key = %s",
+        blob_id, damaged_key,
+    )  # fmt: skip
+    if not rows:
+        return False  # somebody else's upload repaired it meanwhile
+    backend.sql("UPDATE blob SET object_id = %s WHERE id = %s", object_id, blob_id)
+    backend.sql("UPDATE storage_object SET state = 'dead', purge_after = %s WHERE id = %s", now, rows[0][0])
+    return True
 
 
 def _why_not(upload: OpenUpload) -> Exception:

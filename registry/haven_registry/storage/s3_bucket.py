@@ -282,10 +282,12 @@ def _translate(response: Any, action: str) -> StorageError:
 
 
 def _translate_transport(error: Exception, action: str) -> StorageError:
-    from botocore.exceptions import HTTPClientError  # as above
+    from botocore.exceptions import ConnectionError as ConnectFailure  # as above
+    from botocore.exceptions import HTTPClientError
 
     message = f"{action}: {type(error).__name__}"
-    return StorageUnavailable(message) if isinstance(error, HTTPClientError) else StorageError(message)
+    is_transport = isinstance(error, (ConnectFailure, HTTPClientError))
+    return StorageUnavailable(message) if is_transport else StorageError(message)
 
 
 def _etag(item: Any) -> str:

@@ -9,7 +9,8 @@ Parts are always full: some servers (R2) demand equal parts, and a body cut into
 10,000 numbers. So a body smaller than a part makes no multipart upload at all, and costs one PUT.
 
 Every tail gets a new name. A writer that its caller gave up on can so never change bytes that another's state names; if
-it overwrites a part, the ETag recorded by the other no longer matches, and S3 refuses to complete.
+it sends a part again, the ETag recorded by the other no longer matches, and S3 refuses to complete (SeaweedFS keeps
+every attempt and takes the recorded one).
 """
 
 import base64

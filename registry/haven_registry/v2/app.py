@@ -7,6 +7,7 @@ from typing import Any
 from haven_core.db.connections import on_live_connection
 from haven_registry.oci.reference import is_repository_name
 from haven_registry.v2 import authorization, blobs, errors, lists, manifests, routes, uploads
+from haven_registry.v2.body import answered
 from haven_registry.v2.http import REASONS, Request, Response
 from haven_registry.v2.routes import Route
 
@@ -34,9 +35,7 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
     if length is not None and response.status not in (204, 304):
         headers.append(("Content-Length", str(length)))
     start_response(REASONS[response.status], headers)
-    if request.method == "HEAD":
-        return [b""]
-    return [response.body] if isinstance(response.body, bytes) else response.body
+    return answered(request, b"" if request.method == "HEAD" else response.body)
 
 
 def _respond(request: Request) -> Response:
@@ -82,8 +81,11 @@ def _on_repository(request: Request, route: Route) -> Response:
         )
     is_upload = endpoint in (routes.UPLOAD, routes.UPLOADS)
     action = authorization.action_of(request.method, upload=is_upload)
-    identity = authorization.identify(request, [authorization.scope(name, action)])
-    access = authorization.authorize(request, identity, name, action, allow_expired=endpoint == routes.UPLOAD)
+    scopes = [authorization.scope(name, action)]
+    if endpoint == routes.UPLOADS and (source := uploads.mount_source(request)):
+        scopes.append(authorization.scope(source, authorization.PULL))
+    identity = authorization.identify(request, scopes)
+    access = authorization.authorize(request, identity, name, action, scopes, allow_expired=endpoint == routes.UPLOAD)
     match endpoint, request.method:
         case routes.MANIFEST, "GET" | "HEAD":
             return manifests.get(request, project, repository, reference)

@@ -18,15 +18,14 @@ CATALOG_SCOPE = "registry:catalog:*"
 _ACTIONS = {"GET": PULL, "HEAD": PULL, "POST": PUSH, "PUT": PUSH, "PATCH": PUSH, "DELETE": DELETE}
 # stable spellings: clients compare scopes as strings
 _SCOPE_ACTIONS = {PULL: "pull", PUSH: "pull,push", DELETE: "delete"}
+TokenError = Literal["invalid_token", "insufficient_scope"]
 _NEEDED = {action: frozenset({action}) for action in (PULL, PUSH, DELETE)}
 
 
 class Challenge(Unauthorized):
     """401, with the WWW-Authenticate value that tells the client where to get a token for what."""
 
-    def __init__(
-        self, request: Request, scopes: list[str], error: Literal["invalid_token", "insufficient_scope"] | None = None
-    ) -> None:
+    def __init__(self, request: Request, scopes: list[str], error: TokenError | None = None) -> None:
         super().__init__("authentication required" if error is None else "the token does not allow this")
         self.header = bearer_challenge(request.base_url, scopes, error)
 
@@ -84,9 +83,9 @@ def action_of(method: str, *, upload: bool = False) -> str:
 
 
 def authorize(
-    request: Request, identity: Identity, name: str, action: str, *, allow_expired: bool = False
+    request: Request, identity: Identity, name: str, action: str, scopes: list[str], *, allow_expired: bool = False
 ) -> ProjectAccess:
-    """The access to the repository `name` = 'project/…', or Challenge.
+    """The access to the repository `name` = 'project/…', or Challenge, which asks for `scopes`.
 
     A request with no Authorization at all is always challenged, even where the public may pull: clients decide by the
     first answer whether they will ever send a token (Harbor, v2auth).
@@ -99,8 +98,10 @@ def authorize(
     )
     if access is not None and action in access.actions and _token_allows(identity, name, action, allow_expired):
         return access
-    error = None if identity.claims is None else ("invalid_token" if identity.expired else "insufficient_scope")
-    raise Challenge(request, [scope(name, action)], error)
+    error: TokenError | None = None
+    if identity.claims is not None:
+        error = "invalid_token" if identity.expired else "insufficient_scope"
+    raise Challenge(request, scopes, error)
 
 
 def _token_allows(identity: Identity, name: str, action: str, allow_expired: bool) -> bool:

@@ -28,12 +28,8 @@ def get(request: Request, project: str, repository: str, reference: str) -> Resp
     if found is None:
         raise BlobUnknown([digest])
     etag = f'"{digest}"'
-    headers = [
-        ("Docker-Content-Digest", digest),
-        ("ETag", etag),
-        ("Cache-Control", "private, max-age=31536000, immutable"),
-        ("Accept-Ranges", "bytes"),
-    ]
+    identity = [("Docker-Content-Digest", digest), ("ETag", etag)]
+    headers = [*identity, ("Cache-Control", "private, max-age=31536000, immutable"), ("Accept-Ranges", "bytes")]
     if etag_matches(request.header("IF_NONE_MATCH"), digest):
         return Response(304, headers)
     headers.append(("Content-Type", OCTETS))
@@ -43,8 +39,10 @@ def get(request: Request, project: str, repository: str, reference: str) -> Resp
         return Response(200, headers, length=found.size)
     if url := driver().presigned_url(found.storage_key, REDIRECT_SECONDS):
         return Response(307, [*headers, ("Location", url)])
-    if config().accel_redirect and driver().local_path(found.storage_key) is not None:
-        return Response(200, [*headers, ("X-Accel-Redirect", f"/_{found.storage_key}")])
+    if config().accel_redirect and driver().name == "filesystem":
+        # Cache-Control and Accept-Ranges are the gateway's: it would send ours beside its own, and with its errors too
+        accelerated = [*identity, ("Content-Type", OCTETS), ("X-Accel-Redirect", f"/_{found.storage_key}")]
+        return Response(200, accelerated)
     return _stream(request, headers, found.storage_key, found.size)
 
 

@@ -1,12 +1,17 @@
 """Reading request bodies in bounded memory."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import ClassVar
 
 from haven_core.errors import HavenError
 from haven_registry.v2.http import Request
 
 CHUNK_BYTES = 1024 * 1024
+DRAIN_FIRST_BYTES = 1024 * 1024
+DRAIN_BYTES = 256 * 1024 * 1024
+DRAIN_SECONDS = 10.0
 
 
 class BodyTooLarge(HavenError):
@@ -26,10 +31,11 @@ def chunks(request: Request) -> Iterator[bytes]:
     while remaining is None or remaining > 0:
         piece = read(CHUNK_BYTES if remaining is None else min(CHUNK_BYTES, remaining))
         if not piece:
-            return
+            break
         if remaining is not None:
             remaining -= len(piece)
         yield piece
+    request.is_body_read = True
 
 
 def read_all(request: Request, limit: int) -> bytes:
@@ -44,3 +50,45 @@ def read_all(request: Request, limit: int) -> bytes:
             raise BodyTooLarge(f"the body has more than {limit} bytes")
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def answered(request: Request, answer: bytes | Iterable[bytes]) -> Iterable[bytes]:
+    """The answer as WSGI wants it, with care for a request body that nobody read: an early refusal.
+
+    Closing the connection on bytes that still come in would reset it, and the gateway, or a client that writes before it
+    reads, would see a broken connection instead of the answer. So a short body is read and forgotten first, and the
+    connection stays good for the next request; a long one, or one of unknown length, after the answer is out. Who waits
+    for 100 Continue has not sent it and need not.
+    """
+    if request.is_body_read or not request.has_body or request.header("EXPECT"):
+        return [answer] if isinstance(answer, bytes) else answer
+    length = request.content_length
+    if length is not None and length <= DRAIN_FIRST_BYTES:
+        _drain(request)
+        return [answer] if isinstance(answer, bytes) else answer
+    return _AnswerThenDrain(request, answer)
+
+
+class _AnswerThenDrain:
+    """Gives the answer, then reads what still comes; the gateway hangs up as soon as it has passed the answer on."""
+
+    def __init__(self, request: Request, answer: bytes | Iterable[bytes]) -> None:
+        self._request = request
+        self._answer: Iterable[bytes] = (answer,) if isinstance(answer, bytes) else answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._answer)
+
+    def close(self) -> None:
+        """Called by the server after the last byte of the answer (PEP 3333)."""
+        _drain(self._request)
+
+
+def _drain(request: Request) -> None:
+    """Up to DRAIN_BYTES and about DRAIN_SECONDS."""
+    deadline, left = time.monotonic() + DRAIN_SECONDS, DRAIN_BYTES
+    with suppress(Exception):  # each server has its own errors for a client that is gone
+        for piece in chunks(request):
+            left -= len(piece)
+            if left <= 0 or time.monotonic() > deadline:
+                return

@@ -6,22 +6,25 @@ from typing import Any
 
 from django.db import DataError, InterfaceError, OperationalError
 
-from haven_core.errors import HavenError, envelope
+from haven_core.errors import HavenError, TooManyRequests, envelope
 from haven_registry.oci.errors import OciError, RangeInvalid, RangeUnsatisfiable
 from haven_registry.storage.errors import ObjectMissing, StorageError, StorageFull, UploadBusy
 from haven_registry.v2.authorization import Challenge
 from haven_registry.v2.http import Response
 
 _log = logging.getLogger("haven.v2")
-RETRY_AFTER_SECONDS = "5"
+RETRY_AFTER_SECONDS = 5
+MAX_ERRORS = 1000  # of one answer: clients read a megabyte of it at most
 
 
-def error_response(status: int, code: str, message: str, detail: Any = None) -> Response:
+def error_response(
+    status: int, code: str, message: str, detail: Any = None, *, retry_after_seconds: int = RETRY_AFTER_SECONDS
+) -> Response:
     """An answer with the envelope. 503 and 429 tell the client when to come back."""
     body = json.dumps(envelope(code, message, detail)).encode()
     headers = [("Content-Type", "application/json")]
     if status in (429, 503):
-        headers.append(("Retry-After", RETRY_AFTER_SECONDS))
+        headers.append(("Retry-After", str(retry_after_seconds)))
     return Response(status, headers, body)
 
 
@@ -32,6 +35,9 @@ def render(error: Exception) -> Response:
             response = error_response(401, "UNAUTHORIZED", str(error))
             response.headers.append(("WWW-Authenticate", error.header))
             return response
+        case TooManyRequests():
+            seconds = error.retry_after_seconds
+            return error_response(error.status, error.oci_code, str(error), retry_after_seconds=seconds)
         case HavenError():
             if error.status >= 500:
                 _log.warning("answered %s: %s", error.status, error)
@@ -58,7 +64,10 @@ def _domain(error: HavenError) -> Response:
     digests = getattr(error, "digests", None)
     if not digests:
         return error_response(error.status, error.oci_code, str(error), error.detail)
-    entries = [{"code": error.oci_code, "message": str(error), "detail": {"digest": digest}} for digest in digests]
+    entries = [
+        {"code": error.oci_code, "message": f"{error.message}: {digest}", "detail": {"digest": digest}}
+        for digest in digests[:MAX_ERRORS]
+    ]
     return Response(error.status, [("Content-Type", "application/json")], json.dumps({"errors": entries}).encode())
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import parse_qs
 
 from haven_core.conf import config
+from haven_core.errors import HavenError
 
 REASONS = {
     200: "200 OK",
@@ -35,6 +36,14 @@ _MAX_QUERY = 16 * 1024
 _MAX_PARAMETERS = 256
 
 
+class QueryTooLong(HavenError):
+    """414: more parameters than any request has use for (distribution-spec end-7b, too many tags)."""
+
+    status: ClassVar[int] = 414
+    oci_code: ClassVar[str] = "UNSUPPORTED"
+    message: ClassVar[str] = "too many parameters in the address"
+
+
 class Body(Protocol):
     """What WSGI servers give as wsgi.input."""
 
@@ -44,12 +53,13 @@ class Body(Protocol):
 class Request:
     """One request. Header values are the client's: hostile until parsed."""
 
-    __slots__ = ("__dict__", "environ", "method", "path")
+    __slots__ = ("__dict__", "environ", "is_body_read", "method", "path")
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         self.path: str = environ["PATH_INFO"]
+        self.is_body_read = False
 
     def header(self, name: str) -> str | None:
         """A header by its CGI name without HTTP_, such as IF_NONE_MATCH."""
@@ -57,14 +67,14 @@ class Request:
 
     @cached_property
     def query(self) -> dict[str, list[str]]:
-        """Decoded parameters; {} when there are absurdly many."""
+        """Decoded parameters. Raises QueryTooLong: what was not read must not count as not said."""
         text = self.environ.get("QUERY_STRING") or ""
-        if not text or len(text) > _MAX_QUERY:
-            return {}
+        if len(text) > _MAX_QUERY:
+            raise QueryTooLong
         try:
             return parse_qs(text, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
         except ValueError:
-            return {}
+            raise QueryTooLong from None
 
     def parameter(self, name: str) -> str | None:
         """The first value of a query parameter."""
@@ -95,22 +105,16 @@ class Request:
 
     @property
     def client_address(self) -> str:
-        """Where the request comes from: what the gateway says (it overwrites X-Real-IP), else the peer's address."""
-        address = self.header("X_REAL_IP") if config().accel_redirect else None
-        return address or self.environ.get("REMOTE_ADDR", "")
+        """Where the request comes from (haven_project.wsgi takes it from the gateway)."""
+        address: str = self.environ.get("REMOTE_ADDR", "")
+        return address
 
     @property
     def base_url(self) -> str:
-        """Scheme and host for absolute URLs: the configured one, else what the gateway says the client asked for.
-
-        X-Forwarded-Proto counts only behind the gateway, which overwrites it; a bare client could write what it likes.
-        """
-        settings = config()
-        if settings.external_url:
-            return settings.external_url
+        """Scheme and host for absolute URLs: the configured one, else what the client asked for."""
+        if external_url := config().external_url:
+            return external_url
         scheme = self.environ.get("wsgi.url_scheme", "http")
-        if settings.accel_redirect and self.header("X_FORWARDED_PROTO") in ("http", "https"):
-            scheme = self.header("X_FORWARDED_PROTO")
         return f"{scheme}://{self.environ.get('HTTP_HOST') or self.environ.get('SERVER_NAME', 'localhost')}"
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
+from haven_core.errors import BadRequest
 from haven_core.rbac.access import visible_projects
 from haven_registry import selectors
 from haven_registry.errors import PaginationInvalid, RepositoryUnknown
@@ -27,7 +28,7 @@ def tags(request: Request, project: str, repository: str) -> Response:
     found = selectors.find_repository(project, repository)
     if found is None:
         raise RepositoryUnknown(f"{project}/{repository}")
-    names = selectors.list_tags(found.id, request.parameter("last"), limit + 1) if limit else []
+    names = selectors.list_tags(found.id, _last(request), limit + 1) if limit else []
     page, headers = _page(request, names, limit)
     return Response(200, headers, json.dumps({"name": f"{project}/{repository}", "tags": page}).encode())
 
@@ -37,7 +38,7 @@ def catalog(request: Request, identity: Identity) -> Response:
     limit = _limit(request, DEFAULT_REPOSITORIES, MAX_REPOSITORIES)
     actor = identity.actor
     projects = None if actor.is_sysadmin else list(visible_projects(actor).values_list("id", flat=True))
-    names = selectors.list_repositories(projects, request.parameter("last"), limit + 1) if limit else []
+    names = selectors.list_repositories(projects, _last(request), limit + 1) if limit else []
     page, headers = _page(request, names, limit)
     return Response(200, headers, json.dumps({"repositories": page}).encode())
 
@@ -49,6 +50,12 @@ def _limit(request: Request, default: int, cap: int) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > _DIGITS:
         raise PaginationInvalid(f"n takes a number, 0 or more, not {text[:32]!a}")
     return min(int(text), cap)
+
+
+def _last(request: Request) -> str | None:
+    """Any text will do: the list goes on behind the place where it would stand. PostgreSQL takes no U+0000."""
+    last = request.parameter("last")
+    return None if last is None else last.partition("\0")[0]
 
 
 def _page(request: Request, names: list[str], limit: int) -> tuple[list[str], list[tuple[str, str]]]:
@@ -70,6 +77,8 @@ def referrers(request: Request, project: str, repository: str, reference: str) -
     """
     subject = str(Digest.parse(reference))
     wanted = [value for value in request.query.get("artifactType", []) if value]
+    if any("\0" in value for value in wanted):
+        raise BadRequest("artifactType takes a media type")
     after = request.parameter("last")
     if after is not None and not (after.isascii() and after.isdigit() and len(after) <= 18):
         raise PaginationInvalid("last is a place from a Link header")

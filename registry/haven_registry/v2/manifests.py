@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from haven_core.rbac.access import ProjectAccess
 from haven_registry import selectors
-from haven_registry.errors import ManifestUnknown, TooManyTags
+from haven_registry.errors import ManifestBlobUnknown, ManifestUnknown, TooManyTags
 from haven_registry.oci.accept import accepts
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid, DigestUnsupported, OciError, TagInvalid
@@ -68,6 +68,9 @@ def put(
     if isinstance(wanted, Digest) and wanted != digest:
         raise DigestInvalid(f"the manifest does not have the digest {wanted}", {"computed": str(digest)})
     parsed = parse_manifest(payload, request.content_type)
+    named = {str(one.digest) for one in (*(blob for _, blob in parsed.required_blobs), *parsed.child_manifests)}
+    if named and selectors.find_repository(project, repository) is None:
+        raise ManifestBlobUnknown(named)  # a refused push makes no repository
     repository_id = get_or_create_repository(access.project_id, repository)
     service.put_manifest(
         repository_id=repository_id,

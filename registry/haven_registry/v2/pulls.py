@@ -8,22 +8,25 @@ FLUSH_SECONDS of counts; without Valkey they stay in memory, up to MAX_KEYS diff
 import json
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from haven_core.conf import config
+from haven_registry.services.pulls import QUEUE
 
 if TYPE_CHECKING:
     import redis
 
 FLUSH_SECONDS = 5.0
 MAX_KEYS = 50_000
-QUEUE = "haven:pulls"
+_DAY_SECONDS = 24 * 3600
+_EPOCH = date(1970, 1, 1).toordinal()
 
 _log = logging.getLogger("haven.pulls")
-_Key = tuple[int, str, str, str]  # repository id, digest, tag or '', day
+_Key = tuple[int, str, str, int]  # repository id, digest, tag or '', days since the epoch
 
 
 class PullBuffer:
@@ -38,7 +41,7 @@ class PullBuffer:
 
     def count(self, repository_id: int, digest: str, tag: str) -> None:
         """One pull now."""
-        key = (repository_id, digest, tag, datetime.now(UTC).strftime("%Y-%m-%d"))
+        key = (repository_id, digest, tag, int(time.time()) // _DAY_SECONDS)
         with self._lock:
             if key in self._counts or len(self._counts) < MAX_KEYS:
                 self._counts[key] = self._counts.get(key, 0) + 1
@@ -79,7 +82,11 @@ class PullBuffer:
 
 def encode_batch(batch_id: uuid.UUID, counts: Mapping[_Key, int], now: datetime) -> str:
     """The text of one batch, as services.pulls reads it."""
-    return json.dumps({"id": str(batch_id), "at": now.isoformat(), "counts": [[*key, n] for key, n in counts.items()]})
+    rows = [
+        [repository_id, digest, tag, date.fromordinal(_EPOCH + day).isoformat(), number]
+        for (repository_id, digest, tag, day), number in counts.items()
+    ]
+    return json.dumps({"id": str(batch_id), "at": now.isoformat(), "counts": rows})
 
 
 _buffer: PullBuffer | None = None

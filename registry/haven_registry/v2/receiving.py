@@ -15,6 +15,7 @@ from haven_registry.oci.digest import Digest, new_hash
 from haven_registry.oci.errors import DigestInvalid
 from haven_registry.oci.http_ranges import parse_content_range
 from haven_registry.services.uploads import OpenUpload, record_progress, require_current
+from haven_registry.storage.driver import StagingState
 from haven_registry.store import driver
 from haven_registry.v2.body import chunks
 from haven_registry.v2.http import Request
@@ -74,7 +75,9 @@ def _limit(request: Request) -> int | None:
     return last - first + 1
 
 
-def _record(upload: OpenUpload, received: int, staging: dict, algorithm: str, hasher: Hash | None) -> OpenUpload:
+def _record(
+    upload: OpenUpload, received: int, staging: StagingState, algorithm: str, hasher: Hash | None
+) -> OpenUpload:
     digest = f"{algorithm}:{hasher.hexdigest()}" if hasher is not None else None
     return record_progress(upload, received_bytes=received, prefix_digest=digest, staging=staging)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from haven_core.rbac.access import ProjectAccess
 from haven_registry import selectors
-from haven_registry.errors import BlobUnknown, RepositoryUnknown, UploadUnknown
+from haven_registry.errors import BlobUnknown, RepositoryUnknown, UploadConflict, UploadUnknown
 from haven_registry.models import Upload
 from haven_registry.oci.digest import SUPPORTED_ALGORITHMS, Digest
 from haven_registry.oci.errors import DigestInvalid, DigestUnsupported, OciError, RangeInvalid
@@ -16,7 +16,7 @@ from haven_registry.services import uploads as service
 from haven_registry.services.blobs import mount_blob
 from haven_registry.services.repositories import get_or_create_repository
 from haven_registry.services.uploads import OpenUpload
-from haven_registry.storage.errors import StorageError, UploadBusy
+from haven_registry.storage.errors import ObjectMissing, StorageError, UploadBusy
 from haven_registry.store import driver
 from haven_registry.v2 import receiving
 from haven_registry.v2.authorization import PULL, PUSH, Challenge, Identity, may_pull, scope, token_covers
@@ -82,13 +82,20 @@ def start(request: Request, identity: Identity, access: ProjectAccess, project: 
     return _finish(here, receiving.append_body(request, upload), wanted)
 
 
+def mount_source(request: Request) -> str | None:
+    """The repository a POST wants to mount from, if it could be one: its challenge asks for both at once, as docker and
+    containerd expect."""
+    source = request.parameter("from") if request.parameter("mount") else None
+    return source if source and is_repository_name(source) and "/" in source else None
+
+
 def _mount(here: _Here, digest: Digest, source: str | None) -> Response | None:
     """201 when the blob could be linked; None lets the caller answer 202 with a session, as for anything that can't be
     mounted (never 403 or 404: containerd gives up on those)."""
     if source is None:
         found = selectors.find_mountable_repository(here.access.project_id, str(digest))
     else:
-        found = _mount_source(here, source)
+        found = _readable_source(here, source)
     if found is None:
         return None
     repository_id = get_or_create_repository(here.access.project_id, here.repository)
@@ -104,7 +111,7 @@ def _mount(here: _Here, digest: Digest, source: str | None) -> Response | None:
     return here.blob_created(str(digest))
 
 
-def _mount_source(here: _Here, source: str) -> selectors.FoundRepository | None:
+def _readable_source(here: _Here, source: str) -> selectors.FoundRepository | None:
     """The source repository, when the caller may pull from it.
 
     Both count: the caller's right now, and what the token was issued for. A token that was not issued for the source is
@@ -164,8 +171,8 @@ def _patch(here: _Here, upload: OpenUpload) -> Response:
         return refusal
     try:
         return here.progress(202, receiving.append_body(here.request, upload))
-    except UploadBusy as error:
-        return _with_status(here, upload, render(error))
+    except (UploadBusy, UploadConflict) as error:
+        return _with_status(here, _now(here, upload), render(error))
 
 
 def _put(here: _Here, upload: OpenUpload) -> Response:
@@ -182,8 +189,8 @@ def _put(here: _Here, upload: OpenUpload) -> Response:
     if here.request.has_body:
         try:
             upload = receiving.append_body(here.request, upload, digest.algorithm)
-        except UploadBusy as error:
-            return _with_status(here, upload, render(error))
+        except (UploadBusy, UploadConflict) as error:
+            return _with_status(here, _now(here, upload), render(error))
     return _finish(here, upload, digest)
 
 
@@ -207,6 +214,11 @@ def _range_refusal(here: _Here, upload: OpenUpload) -> Response | None:
     return None
 
 
+def _now(here: _Here, upload: OpenUpload) -> OpenUpload:
+    """The session as the request that was first has left it."""
+    return service.find_upload(upload_id=upload.id, repository_id=upload.repository_id, owner=here.owner)
+
+
 def _with_status(here: _Here, upload: OpenUpload, response: Response) -> Response:
     """Where to go on. No Range before the first byte: `0-0` would be read as one byte received."""
     response.headers.append(("Location", here.location(upload.id)))
@@ -224,9 +236,25 @@ def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
         raise
     driver().seal(upload.key, upload.staging, upload.received_bytes)
     service.commit_upload(
-        upload=upload, project_id=here.access.project_id, digest=str(digest), size=upload.received_bytes
+        upload=upload,
+        project_id=here.access.project_id,
+        digest=str(digest),
+        size=upload.received_bytes,
+        damaged_key=_damaged_key(str(digest)),
     )
     return here.blob_created(str(digest))
+
+
+def _damaged_key(digest: str) -> str | None:
+    """Where the registry's own bytes of this blob should be and are not. A push repairs them."""
+    stored = selectors.find_stored(digest)
+    if stored is None:
+        return None
+    key, size = stored
+    try:
+        return None if driver().size(key) == size else key
+    except ObjectMissing:
+        return key
 
 
 def _cancel(upload: OpenUpload) -> None:

@@ -1,5 +1,7 @@
 """Stacks that run as their own process, and a look at which processes are alive."""
 
+import contextlib
+import http.client
 import json
 import os
 import signal
@@ -11,6 +13,7 @@ from pathlib import Path
 
 PROGRAMS = Path(__file__).with_name("programs")
 ROOMS = Path(__file__).parents[3]
+CONTENT = bytes(number % 251 for number in range(2048))
 
 
 def eventually(condition: Callable[[], object], seconds: float = 10) -> None:
@@ -27,7 +30,7 @@ def free_port() -> int:
 
 
 def descendants(pid: int) -> set[tuple[int, str]]:
-    """(pid, start time) of everything below `pid`: the start time tells a process from a later one of the same number."""
+    """(pid, start time) of everything below `pid`; the time tells a process from a later one of the same number."""
     parents: dict[int, list[tuple[int, str]]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):
@@ -48,6 +51,14 @@ def alive(processes: set[tuple[int, str]]) -> set[tuple[int, str]]:
         for pid, start in processes
         if (fields := _stat(pid)) and fields[19] == start and fields[0] not in "ZX"
     }
+
+
+def group_of(pid: int) -> int:
+    """The process group, 0 when the process has ended."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def _stat(pid: int) -> list[str]:
@@ -109,4 +120,45 @@ class Stack:
             stream.close()
         self.process.wait()
         for pid, _ in alive(self.seen):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    def json(self) -> dict:
+        return json.loads(self.body)
+
+    def error_code(self) -> str:
+        """The code of an answer that is a whole error envelope."""
+        assert self.headers.get_all("Content-Type") == ["application/json"]
+        (error,) = self.json()["errors"]
+        assert set(error) == {"code", "message", "detail"}
+        return error["code"]
+
+
+class Embedded(Stack):
+    """The embedded stack, asked through its port."""
+
+    port: int
+
+    def ask(self, target: str, method: str = "GET", body: object = None, **headers: str) -> Answer:
+        """Header names are written with underscores."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, target, body=body, headers=named, encode_chunked=True)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def send_raw(self, data: bytes) -> Answer:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(data)
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            return Answer(response)

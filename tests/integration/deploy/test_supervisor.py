@@ -3,9 +3,10 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
-from deploy_support import alive, eventually
+from deploy_support import alive, eventually, group_of
 
 from haven_deploy import control
 from haven_deploy.data_dir import is_locked
@@ -41,7 +42,7 @@ def test_status_names_every_process(start_stack):
         ("broker", "running", 0),
         ("server", "running", 0),
     ]
-    assert all(os.path.exists(f"/proc/{process.pid}") for process in status.processes)
+    assert all(Path(f"/proc/{process.pid}").exists() for process in status.processes)
     control.stop(stack.data_dir)
     assert control.read_status(stack.data_dir) is None
     with pytest.raises(NotRunning):
@@ -62,7 +63,7 @@ def test_crashed_process_and_its_workers_are_replaced(start_stack):
     stack = start_stack(BROKER, SERVER)
     stack.wait_ready()
     server = stack.pid_of("server")
-    old = {item for item in stack.seen if os.getpgid(item[0]) == server}
+    old = {item for item in stack.seen if group_of(item[0]) == server}
     assert len(old) == 3
     os.kill(server, signal.SIGKILL)
 
@@ -155,7 +156,7 @@ def test_kill_of_supervisor_and_guardian_still_ends_what_listens(start_stack):
 def test_killed_guardian_is_replaced(start_stack):
     stack = start_stack({"name": "deaf", "options": ["workers=1", "ignore"]})
     stack.wait_ready()
-    guardian = next(pid for pid, _ in stack.seen if os.getpgid(pid) != stack.pid_of("deaf"))
+    guardian = next(pid for pid, _ in stack.seen if group_of(pid) != stack.pid_of("deaf"))
     os.kill(guardian, signal.SIGKILL)
     eventually(lambda: "guardian_restarted" in stack.log())
     stack.stop(signal.SIGKILL)

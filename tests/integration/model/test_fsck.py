@@ -10,7 +10,8 @@ from haven_registry.models import Manifest, RepositoryBlob, StorageObject
 from haven_registry.services import uploads
 from haven_registry.services.delete import delete_manifest
 from haven_registry.storage import open_storage
-from tests.support.site import OWNER, Site, digest_of, index
+from tests.support.documents import digest_of, index
+from tests.support.site import OWNER, Site
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from haven_registry import selectors
 from haven_registry.services.delete import delete_manifest
-from tests.support.site import Site, digest_of, image
+from tests.support.documents import digest_of, image
+from tests.support.site import Site
 
 Exactly = Callable[[int], AbstractContextManager[Any]]
 

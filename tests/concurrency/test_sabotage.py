@@ -1,0 +1,31 @@
+"""The stress test's own test: each wrong variant of the model must be caught, by the violation it is known for."""
+
+import pytest
+
+from tests.concurrency.conftest import Stress
+
+CAUGHT_AS = {
+    ("bytes_first", "dance"): {
+        "bytes_missing", "gc_stopped_by_foreign_key", "acknowledged_manifest_not_pullable", "ledger_at_end",
+    },
+    ("no_recheck", "dance"): {"gc_stopped_by_foreign_key"},
+    ("key_share_only", "contest"): {"tag_names_trash", "live_index_with_trashed_child"},
+    ("quota_early", "dance"): {"deadlock", "deadlocks_in_server_statistics"},
+    ("drift", "dance"): {"quota_drift"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sabotage", "focus"), CAUGHT_AS)
+def test_a_wrong_variant_is_caught(stress: Stress, sabotage: str, focus: str):
+    options = (f"--sabotage={sabotage}", f"--focus={focus}", "--no-kill", "--stop-at-first", "--seconds=25")
+    answer = stress("postgresql", *options)
+    assert answer["exit_code"] == 1
+    assert answer["violations"].keys() & CAUGHT_AS[sabotage, focus], answer["details"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("focus", ["dance", "contest"])
+def test_the_right_variant_is_not(stress: Stress, focus: str):
+    answer = stress("postgresql", f"--focus={focus}", "--no-kill", "--seconds=60")
+    assert (answer["violations"], answer["exit_code"]) == ({}, 0), answer["details"]

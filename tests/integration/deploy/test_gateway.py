@@ -1,0 +1,430 @@
+"""The gateway through its port: real nginx, real servers behind it, a stand-in product that shows what reached it."""
+
+import contextlib
+import email
+import os
+import signal
+import socket
+import time
+
+import pytest
+from deploy_support import CONTENT, eventually, group_of
+
+from haven_deploy.nginx import ERRORS
+
+DIGEST = "sha256:" + "ab" * 32
+BLOB = f"/v2/team/app/blobs/{DIGEST}"
+
+
+# Routing
+
+
+@pytest.mark.parametrize(
+    ("target", "pool"),
+    [
+        ("/v2", "registry"),
+        ("/v2/", "registry"),
+        ("/v2/team/app/tags/list", "registry"),
+        ("/v2/team/app/manifests/latest", "registry"),
+        ("/service/token?service=haven&scope=a:b:c", "registry"),
+        ("/v2/team/app/blobs/uploads/", "uploads"),
+        ("/v2/team/app/blobs/uploads", "uploads"),
+        ("/v2/team/app/blobs/uploads/6f1c?digest=x", "uploads"),
+        ("/v2/team/blobs/uploads/manifests/latest", "registry"),
+        ("/v2x", "core"),
+        ("/", "core"),
+        ("/api/v2.0/projects", "core"),
+        ("/c/login", "core"),
+        ("/harbor/projects", "core"),
+    ],
+)
+def test_each_address_has_its_pool(gateway, target, pool):
+    answer = gateway.ask(target)
+
+    assert (answer.status, answer.json()["pool"]) == (200, pool)
+    assert answer.json()["environ"]["QUERY_STRING"] == target.partition("?")[2]
+
+
+@pytest.mark.parametrize(
+    ("target", "pool"),
+    [
+        ("//api", "core"),
+        ("/v2/%2e%2e/api", "core"),
+        ("/api/..;/v2/", "core"),
+        ("/v2//blobs", "registry"),
+        ("/v2/a%2Fb/manifests/x", "registry"),
+    ],
+)
+def test_path_reaches_the_application_as_it_was_sent(gateway, target, pool):
+    seen = gateway.ask(target).json()
+
+    assert seen["pool"] == pool
+    if pool == "core":  # gunicorn shows the raw request target
+        assert seen["environ"]["RAW_URI"] == target
+
+
+# Headers
+
+
+def test_forged_forwarding_headers_are_overwritten(gateway):
+    forged = {
+        "X_Forwarded_For": "6.6.6.6", "X_Forwarded_Proto": "gopher", "X_Forwarded_Host": "evil", "X_Real_IP": "6.6.6.6",
+        "Forwarded": "for=6.6.6.6", "X_Forwarded_Port": "1", "X_Forwarded_Prefix": "/evil", "X_Original_URL": "/evil",
+        "X_Rewrite_URL": "/evil", "X_Script_Name": "/evil", "Script_Name": "/evil", "X_HTTP_Method_Override": "DELETE",
+        "X_Accel_Redirect": "/_blobs/ab/content", "Proxy": "http://evil",
+    }  # fmt: skip
+    for target in ("/api/v2.0/systeminfo", "/v2/", "/v2/a/blobs/uploads/", "/v2/a/blobs/x", "/service/token"):
+        seen = gateway.ask(target, Host="registry.example:5000", **forged).json()["environ"]
+
+        assert seen["HTTP_HOST"] == "registry.example:5000"
+        assert seen["HTTP_X_FORWARDED_HOST"] == "registry.example:5000"
+        assert seen["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+        assert seen["HTTP_X_REAL_IP"] == "127.0.0.1"
+        assert seen["HTTP_X_FORWARDED_PROTO"] == "http"
+        kept = {"HOST", "X_FORWARDED_HOST", "X_FORWARDED_FOR", "X_REAL_IP", "X_FORWARDED_PROTO", "X_REQUEST_ID"}
+        assert {name for name in seen if name.startswith("HTTP_")} - {"HTTP_ACCEPT_ENCODING"} == {
+            f"HTTP_{name}" for name in kept
+        }
+        assert seen.get("SCRIPT_NAME", "") == ""
+        assert seen["REQUEST_METHOD"] == "GET"
+
+
+def test_headers_with_underscores_are_dropped(gateway):
+    answer = gateway.send_raw(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX_Real_IP: 6.6.6.6\r\nConnection: close\r\n\r\n")
+
+    assert answer.json()["environ"]["HTTP_X_REAL_IP"] == "127.0.0.1"
+
+
+def test_request_id_is_passed_on_or_made(gateway):
+    own = gateway.ask("/v2/", X_Request_Id="0123abcd-trace")
+    made = gateway.ask("/v2/")
+    replaced = gateway.ask("/v2/", X_Request_Id='bad"id with spaces')
+
+    assert own.headers.get_all("X-Request-Id") == ["0123abcd-trace"]
+    assert own.json()["environ"]["HTTP_X_REQUEST_ID"] == "0123abcd-trace"
+    for answer in (made, replaced):
+        (identifier,) = answer.headers.get_all("X-Request-Id")
+        assert len(identifier) == 32
+        assert answer.json()["environ"]["HTTP_X_REQUEST_ID"] == identifier
+
+
+def test_every_answer_says_nosniff_once_and_no_version(gateway):
+    for target in ("/", "/v2/", BLOB, "/_blobs/ab/content"):
+        answer = gateway.ask(target)
+        assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+        assert answer.headers["Server"] in ("nginx", None)
+
+
+# Blobs
+
+
+def assert_blob_headers(answer):
+    assert answer.headers.get_all("Docker-Content-Digest") == [DIGEST]
+    assert answer.headers.get_all("ETag") == [f'"{DIGEST}"']
+    assert answer.headers.get_all("Docker-Distribution-Api-Version") == ["registry/2.0"]
+    assert answer.headers.get_all("Cache-Control") == ["max-age=31536000"]
+    assert answer.headers.get_all("Accept-Ranges") in (["bytes"], None)
+    assert len(answer.headers.get_all("X-Request-Id")) == 1
+    assert "Last-Modified" not in answer.headers
+    assert "Content-Encoding" not in answer.headers
+
+
+def test_blob_is_sent_whole(gateway):
+    answer = gateway.ask(BLOB, Accept_Encoding="zstd,gzip,deflate")
+
+    assert (answer.status, answer.body) == (200, CONTENT)
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["Accept-Ranges"] == "bytes"
+    assert_blob_headers(answer)
+
+
+def test_head_of_a_blob_has_its_length(gateway):
+    answer = gateway.ask(BLOB, "HEAD")
+
+    assert (answer.status, answer.headers["Content-Length"], answer.body) == (200, "2048", b"")
+    assert answer.headers["Accept-Ranges"] == "bytes"
+    assert_blob_headers(answer)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "expected"),
+    [
+        ("500-1499", "bytes 500-1499/2048", CONTENT[500:1500]),
+        ("500-", "bytes 500-2047/2048", CONTENT[500:]),
+        ("-500", "bytes 1548-2047/2048", CONTENT[-500:]),
+        ("2000-5000", "bytes 2000-2047/2048", CONTENT[2000:]),
+        ("0-0", "bytes 0-0/2048", CONTENT[:1]),
+    ],
+)
+def test_range_of_a_blob(gateway, asked, sent, expected):
+    answer = gateway.ask(BLOB, Range=f"bytes={asked}")
+
+    assert (answer.status, answer.headers["Content-Range"], answer.body) == (206, sent, expected)
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert_blob_headers(answer)
+
+
+@pytest.mark.parametrize("asked", ["500-0", "5000-10000", "-0"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_range_outside_a_blob(gateway, asked, method):
+    answer = gateway.ask(BLOB, method, Range=f"bytes={asked}")
+
+    assert answer.status == 416
+    assert answer.headers.get_all("Content-Range") == ["bytes */2048"]
+    assert len(answer.headers.get_all("X-Request-Id")) == 1
+    assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+    assert answer.headers.get_all("Docker-Distribution-Api-Version") == ["registry/2.0"]
+    if method == "GET":
+        assert answer.error_code() == "RANGE_INVALID"
+
+
+def test_several_ranges_of_a_blob(gateway):
+    answer = gateway.ask(BLOB, Range="bytes=0-9,100-109")
+
+    assert answer.status == 206
+    message = email.message_from_bytes(
+        b"Content-Type: " + answer.headers["Content-Type"].encode() + b"\r\n\r\n" + answer.body
+    )
+    assert message.get_content_type() == "multipart/byteranges"
+    parts = [(part["Content-Range"], part.get_payload(decode=True)) for part in message.get_payload()]
+    assert parts == [("bytes 0-9/2048", CONTENT[:10]), ("bytes 100-109/2048", CONTENT[100:110])]
+
+
+def test_range_only_if_the_digest_is_the_same(gateway):
+    same = gateway.ask(BLOB, Range="bytes=0-9", If_Range=f'"{DIGEST}"')
+    other = gateway.ask(BLOB, Range="bytes=0-9", If_Range='"sha256:other"')
+
+    assert (same.status, same.body) == (206, CONTENT[:10])
+    assert (other.status, other.body) == (200, CONTENT)
+
+
+def test_blob_whose_file_is_missing_is_unknown(gateway):
+    answer = gateway.ask("/v2/team/app/blobs/sha256:missing")
+
+    assert (answer.status, answer.error_code()) == (404, "BLOB_UNKNOWN")
+    assert "Docker-Content-Digest" not in answer.headers
+
+
+def test_files_cannot_be_reached_directly(gateway):
+    for target in ("/_blobs/ab/content", "/%5fblobs/ab/content", "//_blobs/ab/content", "/_error/413"):
+        answer = gateway.ask(target)
+        assert CONTENT not in answer.body
+        assert answer.status == 404 or answer.json()["pool"] == "core"
+    assert gateway.ask("/_blobs/ab/content").error_code() == "BLOB_UNKNOWN"
+    assert gateway.ask("/_error/413").error_code() == "NOT_FOUND"
+
+
+def test_files_outside_the_blobs_cannot_be_reached(gateway):
+    answer = gateway.ask("/v2/team/app/blobs/sha256:climbing")
+
+    assert answer.status >= 400
+    assert b"haven" not in answer.body
+
+
+def test_only_a_blob_answer_may_name_a_file(gateway):
+    for target in ("/v2/accel/tags/list", "/accel"):
+        answer = gateway.ask(target)
+        assert (answer.status, answer.body) == (200, b"own answer")
+
+
+# Bodies
+
+
+def test_chunked_upload_streams(gateway):
+    received = gateway.data_dir / "received"
+
+    def body():
+        yield b"a" * 8192
+        eventually(lambda: received.exists() and received.read_text() == "8192")
+        yield b"b" * 5000
+
+    answer = gateway.ask("/v2/team/app/blobs/uploads/watched", "PATCH", body())
+
+    assert (answer.status, answer.body) == (202, b"13192")
+
+
+def test_upload_may_be_large(gateway):
+    answer = gateway.ask("/v2/team/app/blobs/uploads/6f1c", "PUT", b"x" * 20_000_000)
+
+    assert (answer.status, answer.json()["body_length"]) == (200, 20_000_000)
+    assert not any((gateway.data_dir / "run" / "nginx" / "body").iterdir())  # nothing was buffered
+
+
+@pytest.mark.parametrize("target", ["/v2/team/app/manifests/latest", "/api/v2.0/projects"])
+def test_body_that_is_too_large_is_refused_in_json(gateway, target):
+    assert gateway.ask(target, "PUT", b"x" * 5 * 1024 * 1024).json()["body_length"] == 5 * 1024 * 1024
+    answer = gateway.send_raw(
+        f"PUT {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 5242881\r\nConnection: close\r\n\r\n".encode()
+    )
+
+    assert (answer.status, answer.error_code()) == (413, "SIZE_INVALID")
+
+
+def test_chunked_body_that_is_too_large_is_refused_in_json(gateway):
+    answer = gateway.ask("/v2/team/app/manifests/latest", "PUT", iter([b"x" * 1_000_000] * 5 + [b"x" * 300_000]))
+
+    assert (answer.status, answer.error_code()) == (413, "SIZE_INVALID")
+
+
+@pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
+def test_early_refusal_of_a_large_upload_arrives(gateway, expect):
+    answer = gateway.send_raw(
+        b"PATCH /v2/team/app/blobs/uploads/refused HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n"
+        + expect
+        + b"\r\n"
+        + b"x" * 100_000
+    )
+
+    assert (answer.status, answer.error_code()) == (401, "UNAUTHORIZED")
+
+
+def test_refused_uploads_hold_no_thread(gateway):
+    """Thirty refused clients that neither read nor hang up; the pool has eight threads."""
+    head = b"PATCH /v2/team/app/blobs/uploads/refused HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n"
+    clients = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(30)]
+    try:
+        for client in clients:
+            client.sendall(head + b"x" * 100_000)
+        assert gateway.ask("/v2/team/app/blobs/uploads/6f1c", "PUT", b"body").json()["body_length"] == 4
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_unread_body_does_not_become_the_next_request(gateway):
+    smuggled = b"GET /api/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
+        connection.sendall(
+            b"PATCH /v2/a/blobs/uploads/refused HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(smuggled)
+        )
+        connection.sendall(smuggled)
+        connection.sendall(b"GET /v2/last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+
+    assert b"401 Unauthorized" in received
+    assert b"smuggled" not in received
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: +5\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+    ],
+)
+def test_ambiguous_framing_is_refused(gateway, framing):
+    answer = gateway.send_raw(b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n0\r\n\r\n")
+
+    assert answer.status in (400, 501)
+    assert answer.error_code() in ("BAD_REQUEST", "UNSUPPORTED")
+    assert answer.headers["Connection"] == "close"
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status", "code"),
+    [
+        (b"NONSENSE\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET /v2/ HTTP/1.1\r\n\r\n", 400, "BAD_REQUEST"),  # no Host
+        (b"GET /" + b"a" * 17_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "BAD_REQUEST"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 17_000 + b"\r\n\r\n", 431, "BAD_REQUEST"),
+        (b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 405, "UNSUPPORTED"),
+        (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505, "UNSUPPORTED"),
+    ],
+)
+def test_the_gateways_own_errors_are_json(gateway, request_head, status, code):
+    answer = gateway.send_raw(request_head)
+
+    assert (answer.status, answer.error_code()) == (status, code)
+
+
+def test_large_token_passes(gateway):
+    token = "Bearer " + "t" * 15_000
+    assert gateway.ask("/v2/", Authorization=token).json()["environ"]["HTTP_AUTHORIZATION"] == token
+
+
+def test_the_applications_own_errors_pass(gateway):
+    answer = gateway.ask("/v2/team/broken")
+
+    assert (answer.status, answer.body) == (503, b'{"errors":"own"}')
+    assert "Retry-After" not in answer.headers
+
+
+def test_every_error_of_the_table_is_configured():
+    expected = {400, 408, 413, 414, 416, 429, 431, 494, 500, 502, 503, 504}
+    assert expected <= set(ERRORS)
+
+
+def test_many_slow_connections_do_not_hinder_others(gateway):
+    slow = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(500)]
+    try:
+        for connection in slow:
+            connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        begin = time.monotonic()
+        assert gateway.ask("/v2/").status == 200
+        assert time.monotonic() - begin < 2
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_log_has_the_path_but_no_secret(gateway):
+    gateway.ask("/v2/logged?token=s3cret", Authorization="Bearer s3cret", Referer="http://x/?code=s3cret")
+    log = gateway.data_dir / "log" / "access.log"
+
+    eventually(lambda: '"path":"/v2/logged"' in log.read_text())
+    assert "s3cret" not in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+
+
+# What changes the stack; each test has its own
+
+
+def test_service_that_is_down_answers_json_and_comes_back(start_embedded):
+    stack = start_embedded()
+    os.kill(stack.pid_of("registry"), signal.SIGKILL)
+    eventually(lambda: stack.ask("/v2/").status == 503)
+    answer = stack.ask("/v2/")
+
+    assert (answer.status, answer.error_code()) == (503, "UNAVAILABLE")
+    assert answer.headers["Retry-After"] == "5"
+    assert answer.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+    assert stack.ask("/api/v2.0/ping").status == 200
+    eventually(lambda: stack.ask("/v2/").status == 200, 20)
+
+
+def test_reload_lets_an_upload_end(start_embedded):
+    stack = start_embedded()
+    received = stack.data_dir / "received"
+    nginx = stack.pid_of("nginx")
+    old = {pid for pid, _ in stack.look() if group_of(pid) == nginx}
+
+    def body():
+        yield b"a" * 8192
+        eventually(lambda: received.exists() and received.read_text() == "8192")
+        stack.process.send_signal(signal.SIGHUP)
+        eventually(lambda: {pid for pid, _ in stack.look() if group_of(pid) == nginx} - old)
+        assert stack.ask("/v2/").status == 200
+        yield b"b" * 5000
+
+    answer = stack.ask("/v2/team/app/blobs/uploads/watched", "PATCH", body())
+
+    assert (answer.status, answer.body) == (202, b"13192")
+
+
+def test_head_that_does_not_end_is_cut(gateway):
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=40) as connection:
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        begin = time.monotonic()
+        while time.monotonic() - begin < 15:  # a byte now and then does not prolong it
+            connection.sendall(b"a")
+            time.sleep(1)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+        assert 18 < time.monotonic() - begin < 25
