@@ -2,8 +2,10 @@
 end-11, end-13, end-14)."""
 
 import logging
+from time import monotonic
 from uuid import UUID
 
+from haven_core.db.connections import wake_connection
 from haven_core.rbac.access import ProjectAccess
 from haven_registry import selectors
 from haven_registry.errors import BlobUnknown, RepositoryUnknown, UploadConflict, UploadUnknown
@@ -229,12 +231,14 @@ def _with_status(here: _Here, upload: OpenUpload, response: Response) -> Respons
 
 def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
     """Check the digest, make the bytes durable at their key, publish. A wrong digest ends the session with 400."""
+    waiting_since = monotonic()
     try:
         receiving.require_digest(upload, digest)
     except OciError:
         _cancel(upload)
         raise
     driver().seal(upload.key, upload.staging, upload.received_bytes)
+    wake_connection(waiting_since)
     service.commit_upload(
         upload=upload,
         project_id=here.access.project_id,
