@@ -10,7 +10,8 @@ from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from haven_core.errors import HavenError, TooManyRequests, envelope
+from haven_core.db.connections import is_unavailable
+from haven_core.errors import DatabaseUnavailable, HavenError, TooManyRequests, envelope
 from haven_core.tokens.challenge import BASIC_CHALLENGE
 
 _log = logging.getLogger(__name__)
@@ -53,7 +54,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if isinstance(error, SuspiciousOperation):
         return Response(envelope(CODES[400], "bad request"), status=400)
     request = context["request"]
-    _log.error("%s %s failed, request %s", request.method, request.path, request_id(request), exc_info=error)
+    if is_unavailable(error):
+        _log.error("database unavailable: %s, request %s", error, request_id(request))
+        return Response(envelope("UNAVAILABLE", DatabaseUnavailable.message), status=503, headers={"Retry-After": "5"})
+    _log.error("%s %s failed, request %s", request.method, request.path, request_id(request))
     return Response(INTERNAL, status=500)
 
 

@@ -11,8 +11,9 @@ from urllib.parse import parse_qs
 from haven_core.accounts.basic import parse_basic
 from haven_core.accounts.credentials import verify_basic
 from haven_core.conf import config
+from haven_core.db.connections import on_live_connection
 from haven_core.domain.actor import ANONYMOUS, Actor
-from haven_core.errors import BadRequest, HavenError, TooManyRequests, Unauthorized, envelope
+from haven_core.errors import BadRequest, DatabaseUnavailable, HavenError, TooManyRequests, Unauthorized, envelope
 from haven_core.tokens.challenge import BASIC_CHALLENGE
 from haven_core.tokens.grants import issue_token
 from haven_core.tokens.scopes import parse_scopes
@@ -56,7 +57,8 @@ def token_application(environ: Environ, start_response: StartResponse) -> Iterab
     Like Harbor, nobody asking for nothing is 401: an anonymous token for /v2/ would make a login look done.
     """
     try:
-        status, headers, body = 200, [], _answer(environ)
+        is_get = environ["REQUEST_METHOD"] == "GET"  # the body of a POST can be read once
+        status, headers, body = 200, [], on_live_connection(lambda: _answer(environ), is_repeatable=is_get)
     except HavenError as error:
         status, headers, body = error.status, _error_headers(error), dict(envelope(error.oci_code, str(error)))
     payload = json.dumps(body, separators=(",", ":")).encode()
@@ -152,6 +154,8 @@ def _first(parameters: Parameters, name: str) -> str:
 def _error_headers(error: HavenError) -> list[tuple[str, str]]:
     if isinstance(error, TooManyRequests):
         return [("Retry-After", str(error.retry_after_seconds))]
+    if isinstance(error, DatabaseUnavailable):
+        return [("Retry-After", "5")]
     if isinstance(error, _MethodNotAllowedError):
         return [("Allow", "GET, POST")]
     return [("WWW-Authenticate", BASIC_CHALLENGE)] if error.status == 401 else []

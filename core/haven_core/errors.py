@@ -106,6 +106,14 @@ class TooManyRequests(HavenError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class DatabaseUnavailable(HavenError):
+    """The database does not answer, or hung up in the middle; whether the last write was made is then unknown."""
+
+    status = 503
+    oci_code = api_code = "UNAVAILABLE"
+    message = "the database is not available; try again"
+
+
 class QuotaExceeded(HavenError):
     """The project has no room. 403 DENIED, which clients don't retry; the numbers say what would help."""
 

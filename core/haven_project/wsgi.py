@@ -12,7 +12,6 @@ django.setup()
 
 from haven_api.token_service import token_application  # noqa: E402  # needs the settings above
 from haven_core.conf import config  # noqa: E402
-from haven_core.db.connections import on_live_connection  # noqa: E402
 from haven_registry.v2.app import application as distribution  # noqa: E402
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -30,8 +29,7 @@ def registry(environ: dict[str, Any], start_response: Callable[..., Any]) -> Ite
     """/v2 and /service/token: bare WSGI, no middleware."""
     _trust_gateway(environ)
     if environ["PATH_INFO"] == "/service/token":
-        is_get = environ["REQUEST_METHOD"] == "GET"  # a POST's body can be read once
-        return on_live_connection(lambda: token_application(environ, start_response), is_repeatable=is_get)
+        return token_application(environ, start_response)
     return distribution(environ, start_response)
 
 

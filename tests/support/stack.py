@@ -115,7 +115,7 @@ def start(
     password = "Test-" + os.urandom(9).hex() + "A1"
     log = data_dir.parent / f"{data_dir.name}.log"
     command = [sys.executable, "-m", "haven_project.cli", "up", "--data", str(data_dir), "--listen", host_port]
-    with log.open("ab") as output:
+    with log.open("wb") as output:  # anew: the last start's "ready" says nothing about this one
         process = subprocess.Popen(
             [*command, *arguments],
             stdin=subprocess.DEVNULL,

@@ -77,7 +77,7 @@ def prepared(text: str, *parameters: Any) -> list[Row]:
     database = _database()
     if database.vendor != "postgresql" or database.queries_logged or database.execute_wrappers:
         return sql(text, *parameters)
-    database.ensure_connection()
+    _connect(database)
     statements = _prepared_on(database.connection)
     try:
         if text not in statements:
@@ -108,8 +108,14 @@ def _prepared_on(raw: Any) -> dict[str, str]:
     return statements
 
 
-def _run(database: BaseDatabaseWrapper, text: str, values: list[Any]) -> list[Row]:
+def _connect(database: BaseDatabaseWrapper) -> None:
+    """What Django's cursor() does first: under its handler the connection is tried once a request."""
+    database.close_if_health_check_failed()
     database.ensure_connection()
+
+
+def _run(database: BaseDatabaseWrapper, text: str, values: list[Any]) -> list[Row]:
+    _connect(database)
     with database.wrap_database_errors:
         cursor = database.connection.cursor()
         try:

@@ -1,11 +1,18 @@
 """Connections outside Django's request cycle."""
 
+import logging
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+
+from haven_core.errors import DatabaseUnavailable
+
+REST_SECONDS = 0.1  # a thousand times what asking costs
 
 _T = TypeVar("_T")
+_log = logging.getLogger("haven.database")
 
 
 def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T:
@@ -13,16 +20,38 @@ def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T
 
     There are no request signals in a bare WSGI callable, so nobody else looks after the connection. A repeatable function
     (a read) that fails on a dead one runs again on a new one. Another must not run twice, so its connection is checked
-    before. Raises what `function` raises.
+    before. Raises DatabaseUnavailable, and whatever else `function` raises.
     """
-    if not is_repeatable and connection.connection is not None and not connection.is_usable():
-        connection.close()
+    if not is_repeatable:
+        _drop_dead_connection()
+    was_connected = connection.connection is not None
     try:
         return function()
-    except (OperationalError, InterfaceError):
-        if connection.connection is not None and connection.is_usable():
+    except (DatabaseError, InterfaceError) as error:
+        if not is_unavailable(error):
             raise
+        _drop_dead_connection()
+        if is_repeatable and was_connected and connection.connection is None:
+            return on_live_connection(function, is_repeatable=False)
+        _log.error("database unavailable: %s", str(error).strip().partition("\n")[0])
+        raise DatabaseUnavailable from error
+
+
+def wake_connection(rested_since: float) -> None:
+    """Call before a write that follows a long wait for something else, such as a request body: a connection that died
+    meanwhile is replaced. rested_since: time.monotonic() when the wait began; a short one is not worth asking."""
+    if time.monotonic() - rested_since > REST_SECONDS:
+        _drop_dead_connection()
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the error says that the database can't be used now, not that a statement was wrong. psycopg2 calls the
+    server's death in the middle of a statement a plain DatabaseError."""
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return True
+    return isinstance(error, DatabaseError) and (connection.connection is None or not connection.is_usable())
+
+
+def _drop_dead_connection() -> None:
+    if connection.connection is not None and not connection.is_usable():
         connection.close()
-        if not is_repeatable:
-            raise
-        return function()

@@ -4,11 +4,11 @@ import json
 import logging
 from typing import Any
 
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 
 from haven_core.errors import HavenError, TooManyRequests, envelope
 from haven_registry.oci.errors import OciError, RangeInvalid, RangeUnsatisfiable
-from haven_registry.storage.errors import ObjectMissing, StorageError, StorageFull, UploadBusy
+from haven_registry.storage.errors import ObjectMissing, StagingLost, StorageError, StorageFull, UploadBusy
 from haven_registry.v2.authorization import Challenge
 from haven_registry.v2.http import Response
 
@@ -48,9 +48,6 @@ def render(error: Exception) -> Response:
             return error_response(400, error.code, error.message, dict(error.detail) or None)
         case StorageError():
             return _storage(error)
-        case OperationalError() | InterfaceError():
-            _log.error("database unavailable: %s", error)
-            return error_response(503, "UNAVAILABLE", "the database is not available; try again")
         case DataError():
             _log.exception("value refused by the database")
             return error_response(400, "UNSUPPORTED", "a value in the request can't be stored")
@@ -79,6 +76,11 @@ def _storage(error: StorageError) -> Response:
             return error_response(507, "UNKNOWN", "no space left on device: the registry's storage is full")
         case UploadBusy():
             return error_response(416, "RANGE_INVALID", "another request is writing to this upload; ask for its status")
+        case StagingLost():  # asking again would not bring the bytes back: the client must begin anew
+            _log.error("staged bytes lost: %s", error)
+            return error_response(
+                404, "BLOB_UPLOAD_UNKNOWN", "what was uploaded so far is lost; start the upload again"
+            )
         case ObjectMissing():
             _log.error("bytes missing: %s", error)
             return error_response(404, "BLOB_UNKNOWN", "the bytes of this blob are missing")

@@ -8,8 +8,10 @@ request continues.
 """
 
 import hashlib
+from time import monotonic
 from typing import Protocol
 
+from haven_core.db.connections import wake_connection
 from haven_registry.errors import SizeInvalid, UploadUnknown
 from haven_registry.oci.digest import Digest, new_hash
 from haven_registry.oci.errors import DigestInvalid
@@ -42,7 +44,7 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
     start, limit = upload.received_bytes, _limit(request)
     hasher: Hash | None = new_hash(algorithm) if start == 0 else None
     writer = driver().append(upload.key, upload.staging, start)
-    recorded = start
+    recorded, waiting_since = start, monotonic()
     try:
         if writer.will_cut:
             require_current(upload)
@@ -53,9 +55,12 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
                 hasher.update(piece)
             writer.write(piece)
             if start + writer.size - recorded >= CHECKPOINT_BYTES and limit is None:
-                recorded = start + writer.size
-                upload = _record(upload, recorded, writer.checkpoint(), algorithm, hasher)
-        upload = _record(upload, start + writer.size, writer.checkpoint(), algorithm, hasher)
+                recorded, staging = start + writer.size, writer.checkpoint()
+                wake_connection(waiting_since)
+                upload, waiting_since = _record(upload, recorded, staging, algorithm, hasher), monotonic()
+        staging = writer.checkpoint()
+        wake_connection(waiting_since)
+        upload = _record(upload, start + writer.size, staging, algorithm, hasher)
     except UploadUnknown:
         driver().abandon(upload.key, upload.staging)  # closed meanwhile: nobody else will remove what we staged
         raise

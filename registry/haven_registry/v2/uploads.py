@@ -6,6 +6,7 @@ import time
 from uuid import UUID
 
 from haven_core.conf import config
+from haven_core.db.connections import wake_connection
 from haven_core.errors import HavenError
 from haven_core.rbac.access import ProjectAccess
 from haven_core.tokens.grants import Claims
@@ -252,12 +253,14 @@ def _with_status(here: _Here, upload: OpenUpload, response: Response) -> Respons
 
 def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
     """Check the digest, make the bytes durable at their key, publish. A wrong digest ends the session with 400."""
+    waiting_since = time.monotonic()
     try:
         receiving.require_digest(upload, digest)
     except OciError:
         _cancel(upload)
         raise
     _seal(upload)
+    wake_connection(waiting_since)
     service.commit_upload(
         upload=upload,
         project_id=here.access.project_id,
