@@ -60,7 +60,7 @@ def test_terminated_backends_under_pushes(remote: Remote, remote_repository: str
     """All connections cut again and again, in transactions too: what was acknowledged stays, once."""
     crowd = _crowd(remote, remote_repository, ledger)
     killed = 0
-    for _ in range(40):
+    for _ in range(25):
         time.sleep(0.1)
         statement = (
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
