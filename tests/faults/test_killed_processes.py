@@ -14,7 +14,7 @@ from tests.support.oci import Manifest, image, random_blob, random_image, random
 from tests.support.raw_http import RawRequest
 
 MIB = 1024 * 1024
-KILLS = [pytest.param(8, id="8"), pytest.param(60, id="60", marks=pytest.mark.long)]
+KILLS = [pytest.param(5, id="5"), pytest.param(40, id="40", marks=[pytest.mark.long, pytest.mark.timeout(1200)])]
 
 
 def start_patch(stack: HarmedStack, client: RegistryClient, repository: str, **headers: str) -> tuple[str, RawRequest]:
@@ -103,7 +103,7 @@ def test_killed_gateway_under_pushes(stack: HarmedStack, repository: str, ledger
     _assert_nothing_lost(stack, repository, ledger)
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(5, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [1, pytest.param(5, marks=[pytest.mark.long, pytest.mark.timeout(1200)])])
 def test_killed_stack_starts_again_with_everything(
     stack: HarmedStack, repository: str, ledger: Ledger, times: int
 ) -> None:
