@@ -183,6 +183,15 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def seconds_old(pid: int) -> float:
+    """Seconds since the process began; 0 when it is gone."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
 def open_files(pid: int) -> list[str]:
     found = []
     for link in Path(f"/proc/{pid}/fd").glob("*"):
