@@ -1,9 +1,12 @@
 """Paths of the REST API, under /api."""
 
-from django.urls import path, re_path
+from django.urls import path, re_path, register_converter
 
+from haven_api.converters import RepositoryName
 from haven_api.errors import unknown_path
 from haven_api.views import projects, system, users
+
+register_converter(RepositoryName, "repository")
 
 urlpatterns = [
     path("version", system.Version.as_view()),
