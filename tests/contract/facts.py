@@ -33,7 +33,7 @@ class Operation:
     @property
     def pattern(self) -> re.Pattern[str]:
         """Of the concrete paths, below BASE."""
-        parts = _PARAMETER.split(self.path)
+        parts = _PARAMETER.split(self.path.rstrip("/"))  # Go's router cleans paths
         return re.compile("".join("[^/?]+" if number % 2 else re.escape(part) for number, part in enumerate(parts)))
 
 
@@ -52,7 +52,7 @@ def operations() -> Mapping[str, Operation]:
 
 def operation_of(method: str, path: str) -> Operation | None:
     """Which operation a request below BASE is; of two that fit, the one with fewer parameters."""
-    bare = path.partition("?")[0]
+    bare = path.partition("?")[0].rstrip("/")
     fitting = [each for each in operations().values() if each.method == method and each.pattern.fullmatch(bare)]
     return min(fitting, key=lambda each: each.path.count("{"), default=None)
 

@@ -29,9 +29,9 @@ def judged(operation: Operation, response: HttpResponse) -> list[str]:
     location = response.get("Location")
     if location is not None and not _RELATIVE.fullmatch(location):
         wrong.append(f"Location {location} is no path below {BASE}")
-    if any(each.startswith("query page ") for each in operation.parameters) and response.status_code == 200:
-        if not response.get("X-Total-Count", "").isdigit():
-            wrong.append("a list without X-Total-Count")
+    is_paged = any(each.startswith("query page ") for each in operation.parameters)
+    if is_paged and response.status_code == 200 and not response.get("X-Total-Count", "").isdigit():
+        wrong.append("a list without X-Total-Count")
     return wrong
 
 

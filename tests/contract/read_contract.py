@@ -53,7 +53,7 @@ def parameter(description: Node, parameters: Node) -> str:
     """One parameter on a line."""
     if "$ref" in description:
         description = parameters[description["$ref"].rpartition("/")[2]]
-    kind = type_name(description["schema"] if "schema" in description else description)
+    kind = type_name(description.get("schema", description))
     return f"{description['in']} {description['name']} {kind}" + ("!" if description.get("required") else "")
 
 
