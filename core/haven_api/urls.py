@@ -4,7 +4,7 @@ from django.urls import path, re_path, register_converter
 
 from haven_api.converters import RepositoryName
 from haven_api.errors import unknown_path
-from haven_api.views import projects, system, users
+from haven_api.views import openapi, projects, system, users
 
 register_converter(RepositoryName, "repository")
 
@@ -12,6 +12,8 @@ urlpatterns = [
     path("version", system.Version.as_view()),
     path("v2.0/ping", system.Ping.as_view()),
     path("v2.0/health", system.Health.as_view()),
+    path("v2.0/openapi.json", openapi.OpenApi.as_view()),
+    path("v2.0/reference", openapi.Reference.as_view()),
     path("v2.0/systeminfo", system.SystemInfo.as_view()),
     path("v2.0/users/current", users.CurrentUser.as_view()),
     path("v2.0/projects", projects.Projects.as_view()),

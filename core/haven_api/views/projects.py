@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import LIST
 from haven_api.query import boolean_header, boolean_parameter, text_parameters
 from haven_api.serializers import ProjectBody
 from haven_api.views.base import ApiView, timestamp
@@ -34,6 +36,7 @@ _SEVERITIES = ("none", "low", "medium", "high", "critical")
 class Projects(ApiView):
     """The collection."""
 
+    @LIST
     def get(self, request: Request) -> Response:
         """List what the caller may see."""
         query = requested_list(request, *_parameters(request))
@@ -48,6 +51,7 @@ class Projects(ApiView):
             raise ValidationError({"project_name": "is required"})
         return Response(status=200 if selectors.project_exists(name) else 404)
 
+    @extend_schema(request=ProjectBody)
     def post(self, request: Request) -> Response:
         """Create."""
         actor = self.require_login()
