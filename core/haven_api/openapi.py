@@ -83,7 +83,8 @@ class BasicScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 @cache
 def openapi_document() -> dict[str, Any]:
     """The document. Made once in a process: it takes a second, and URLs don't change."""
-    document: dict[str, Any] = SchemaGenerator(api_version=None).get_schema(request=None, public=True)
+    generator: Any = SchemaGenerator  # untyped
+    document: dict[str, Any] = generator(api_version=None).get_schema(request=None, public=True)
     document["components"].setdefault("schemas", {})["Errors"] = _ERRORS
     for operations in document["paths"].values():
         for operation in operations.values():
