@@ -17,6 +17,7 @@ from haven_core.projects import contents
 from haven_core.projects.models import ProjectMember
 from haven_core.projects.services import create_project
 from haven_core.rbac import access
+from tests.contract.judge import assert_contract
 
 PASSWORD = "Correct1horse"
 
@@ -60,7 +61,10 @@ def projects(users: dict[str, int]) -> dict[str, int]:
 
 @pytest.fixture
 def api(client: Client) -> Call:
-    """`api("GET", "/projects", user="owner")`: a request below /api/v2.0, as `user` or as nobody."""
+    """`api("GET", "/projects", user="owner")`: a request below /api/v2.0, as `user` or as nobody.
+
+    Every answer is also judged by Harbor's contract.
+    """
 
     def call(
         method: str, path: str, body: Any = None, *, user: str = "", password: str = PASSWORD, **headers: str
@@ -71,6 +75,8 @@ def api(client: Client) -> Call:
             extra["headers"]["Authorization"] = f"Basic {pair}"
         if body is not None:
             extra |= {"data": body, "content_type": "application/json"}
-        return getattr(client, method.lower())(f"/api/v2.0{path}", **extra)
+        response = getattr(client, method.lower())(f"/api/v2.0{path}", **extra)
+        assert_contract(method, path, response)
+        return response
 
     return call
