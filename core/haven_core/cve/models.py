@@ -14,6 +14,7 @@ class CveAllowlist(models.Model):
     """
 
     project = reference(Project, null=True, db_index=False)
+    is_system = models.BooleanField(default=False)
     items = models.JSONField(default=list)
     expires_at = models.BigIntegerField(null=True)
     created_at = models.DateTimeField()
@@ -23,7 +24,9 @@ class CveAllowlist(models.Model):
         db_table = "cve_allowlist"
         constraints = [
             models.UniqueConstraint(fields=["project"], name="cve_allowlist_project"),
-            models.UniqueConstraint(
-                models.Value(1), condition=Q(project=None), name="cve_allowlist_system"
-            ),  # one row at most
+            models.UniqueConstraint(fields=["is_system"], condition=Q(is_system=True), name="cve_allowlist_system"),
+            models.CheckConstraint(
+                condition=Q(is_system=True, project=None) | Q(is_system=False, project__isnull=False),
+                name="cve_allowlist_belongs",
+            ),
         ]

@@ -39,7 +39,7 @@ class Allowlist:
 def allowlists(project_ids: Collection[int | None]) -> dict[int | None, Allowlist]:
     """The lists that were set, of these projects and, for None, the system's. One statement."""
     mine = Q(project_id__in=[one for one in project_ids if one is not None])
-    wanted = mine | Q(project=None) if None in project_ids else mine
+    wanted = mine | Q(is_system=True) if None in project_ids else mine
     return {
         row[1]: Allowlist(row[0], row[1], tuple(row[2]), *row[3:])
         for row in CveAllowlist.objects.filter(wanted).values_list(
@@ -58,10 +58,10 @@ def set_allowlist(*, project_id: int | None, items: Iterable[str], expires_at: i
 
     def write() -> None:
         now = timezone.now()
-        target = "((1)) WHERE project_id IS NULL" if project_id is None else "(project_id)"
+        target = "(is_system) WHERE is_system" if project_id is None else "(project_id)"
         backend.insert(
-            CveAllowlist, ["project", "items", "expires_at", "created_at", "updated_at"],
-            [(project_id, ids, expires_at, now, now)],
+            CveAllowlist, ["project", "is_system", "items", "expires_at", "created_at", "updated_at"],
+            [(project_id, project_id is None, ids, expires_at, now, now)],
             on_conflict=f"{target} DO UPDATE SET items = excluded.items, expires_at = excluded.expires_at, "
             "updated_at = excluded.updated_at",
         )  # fmt: skip
