@@ -24,11 +24,13 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"visibility_timeout": 3600},
     beat_schedule={
+        "audit": {"task": "haven_core.tasks.write_audit_log", "schedule": 5.0},
         "count-pulls": {"task": "haven_registry.tasks.drain_pulls", "schedule": 10.0},
         "collect": {"task": "haven_gc.tasks.collect_due", "schedule": 60.0},
+        "forget-events": {"task": "haven_core.tasks.forget_events", "schedule": 3600.0},
         "reap-uploads": {"task": "haven_gc.tasks.reap_uploads", "schedule": 300.0},
         "scan": {"task": "haven_gc.tasks.scan", "schedule": 24 * 3600.0},
         "sweep": {"task": "haven_gc.tasks.sweep", "schedule": 60.0},
     },
 )
-app.autodiscover_tasks(["haven_registry", "haven_gc"])
+app.autodiscover_tasks(["haven_core", "haven_registry", "haven_gc"])

@@ -12,6 +12,7 @@ from django.utils import timezone
 from haven_core import health
 from haven_core.accounts import actors, credentials, passwords
 from haven_core.accounts.services import create_user
+from haven_core.configuration import selectors as configuration
 from haven_core.domain.roles import Role
 from haven_core.projects import contents
 from haven_core.projects.models import ProjectMember
@@ -23,17 +24,26 @@ PASSWORD = "Correct1horse"
 
 Call = Callable[..., HttpResponse]
 
+_CACHES = (
+    actors.forget_actors,
+    access.forget_access,
+    configuration.forget_configuration,
+    credentials.forget_credentials,
+    health.forget_states,
+)
+
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test starts as a process does: with empty caches and nothing registered. A cheap hash."""
     monkeypatch.setattr(passwords.Hasher, "iterations", 1000)
     monkeypatch.setattr(contents, "_counters", [])
+    monkeypatch.setattr(contents, "_totals", [])
     monkeypatch.setattr(health, "_checks", {})
-    for forget in (actors.forget_actors, access.forget_access, credentials.forget_credentials, health.forget_states):
+    for forget in _CACHES:
         forget()
     yield
-    for forget in (actors.forget_actors, access.forget_access, credentials.forget_credentials, health.forget_states):
+    for forget in _CACHES:
         forget()
 
 

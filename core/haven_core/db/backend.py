@@ -55,6 +55,23 @@ def lock(strength: str, table: str, *, skip_locked: bool = False) -> str:
     return f" FOR {strength} OF {table}{' SKIP LOCKED' if skip_locked else ''}" if is_postgresql() else ""
 
 
+def transaction_number() -> str:
+    """SQL for the number of the running transaction; numbers grow in the order of beginnings. SQLite: 0."""
+    return "pg_current_xact_id()::text::bigint" if is_postgresql() else "0"
+
+
+def settled(column: str) -> str:
+    """SQL: no transaction is running that is as old as the one whose number `column` holds. SQLite: always true."""
+    return f"{column} < pg_snapshot_xmin(pg_current_snapshot())::text::bigint" if is_postgresql() else "1 = 1"
+
+
+def newest_transaction() -> int:
+    """No transaction of this server has a higher number by now. SQLite: 0."""
+    if not is_postgresql():
+        return 0
+    return int(sql("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")[0][0])
+
+
 def sql(text: str, *parameters: Any) -> list[Row]:
     """Run one statement. Hot ones are written out: compiling a queryset costs more than running it. Values come raw.
 
