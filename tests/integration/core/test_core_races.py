@@ -1,6 +1,5 @@
 """Two at once, on a database that several connections share."""
 
-
 from haven_core.accounts.models import User
 from haven_core.accounts.services import create_user, ensure_admin
 from haven_core.errors import Conflict
