@@ -6,6 +6,7 @@ from haven_core.configuration.models import Setting, SettingsVersion
 from haven_core.cve.models import CveAllowlist
 from haven_core.events.models import DeliveryCursor, OutboxEvent
 from haven_core.groups.models import GroupMembership, UserGroup
+from haven_core.jobs.models import Execution, LogChunk, Pause, Schedule, Task, Worker
 from haven_core.labels.models import Label
 from haven_core.projects.models import Project, ProjectMember
 from haven_core.quotas.models import ProjectQuota
@@ -17,17 +18,23 @@ __all__ = [
     "CustomRole",
     "CveAllowlist",
     "DeliveryCursor",
+    "Execution",
     "FailedLogins",
     "GroupMembership",
     "Label",
+    "LogChunk",
     "OutboxEvent",
+    "Pause",
     "Project",
     "ProjectMember",
     "ProjectQuota",
+    "Schedule",
     "Session",
     "Setting",
     "SettingsVersion",
     "SigningKey",
+    "Task",
     "User",
     "UserGroup",
+    "Worker",
 ]

@@ -4,8 +4,10 @@ Messages carry ids only and may be lost or doubled without harm: each task looks
 """
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_ready, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
 
@@ -33,4 +35,21 @@ app.conf.update(
         "sweep": {"task": "haven_gc.tasks.sweep", "schedule": 60.0},
     },
 )
-app.autodiscover_tasks(["haven_core", "haven_registry", "haven_gc"])
+app.autodiscover_tasks(["haven_core", "haven_core.jobs", "haven_registry", "haven_gc"])
+
+_pulses: list[Any] = []
+
+
+@worker_ready.connect
+def _start_pulse(sender: Any, **_: Any) -> None:
+    """Jobs are kept going by a thread of each worker's main process, not by beat: see haven_core.jobs.ticking."""
+    from haven_core.jobs.ticking import Pulse  # models: Django is ready only now
+
+    _pulses.append(Pulse(sender.hostname, sender.controller.concurrency or 1))
+    _pulses[-1].start()
+
+
+@worker_shutting_down.connect
+def _end_pulse(**_: Any) -> None:
+    while _pulses:
+        _pulses.pop().end()
