@@ -34,7 +34,6 @@ urlpatterns = [
     path("v2.0/auditlog-exts", audit.AuditLogExtensions.as_view()),
     path("v2.0/auditlog-exts/events", audit.AuditEventTypes.as_view()),
     path("v2.0/configurations", configurations.Configurations.as_view()),
-    path("v2.0/internalconfig", configurations.InternalConfigurations.as_view()),
     path("v2.0/labels", labels.Labels.as_view()),
     path("v2.0/labels/<int:label_id>", labels.OneLabel.as_view()),
     path("v2.0/quotas", quotas.Quotas.as_view()),

@@ -1,4 +1,4 @@
-"""/configurations, /internalconfig."""
+"""/configurations."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,6 @@ from rest_framework.response import Response
 from haven_api.views.base import ApiView
 from haven_core.configuration import selectors, services
 from haven_core.configuration.keys import KEYS
-from haven_core.errors import Forbidden
 from haven_core.rbac.permissions import Action, Resource, require_system
 
 # Scans are not scheduled by a configuration key any more; Harbor still shows this
@@ -44,12 +43,3 @@ class Configurations(ApiView):
         self.audited_as = ", ".join(sorted(changes))
         services.update(changes)
         return Response(status=200)
-
-
-class InternalConfigurations(ApiView):
-    """GET /internalconfig: for Harbor's own processes, which have a secret. Haven's ask the database."""
-
-    def get(self, _request: Request) -> Response:
-        """Refuse."""
-        self.require_login()
-        raise Forbidden

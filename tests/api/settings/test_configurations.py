@@ -48,11 +48,6 @@ def test_only_administrators(api: Call, users: dict[str, int], method: str) -> N
     assert not Setting.objects.exists()
 
 
-def test_internal_configuration_is_nobodys(api: Call, users: dict[str, int]) -> None:
-    assert_error(api("GET", "/internalconfig"), 401, "UNAUTHORIZED")
-    assert_error(api("GET", "/internalconfig", user="root"), 403, "FORBIDDEN")
-
-
 def test_a_change_is_partial_and_seen_at_once(api: Call, users: dict[str, int]) -> None:
     ok(api("PUT", "/configurations", {"session_timeout": 30, "unknown_key": 1, "oidc_name": None}, user="root"))
     ok(api("PUT", "/configurations", {"self_registration": True}, user="root"))
