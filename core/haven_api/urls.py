@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path, register_converter
 
-from haven_api.converters import RepositoryName
+from haven_api.converters import RepositoryName, RowId
 from haven_api.errors import unknown_path
 from haven_api.views import (
     audit,
@@ -20,6 +20,7 @@ from haven_api.views import (
 )
 
 register_converter(RepositoryName, "repository")
+register_converter(RowId, "id")
 
 urlpatterns = [
     path("version", system.Version.as_view()),
@@ -35,9 +36,9 @@ urlpatterns = [
     path("v2.0/auditlog-exts/events", audit.AuditEventTypes.as_view()),
     path("v2.0/configurations", configurations.Configurations.as_view()),
     path("v2.0/labels", labels.Labels.as_view()),
-    path("v2.0/labels/<int:label_id>", labels.OneLabel.as_view()),
+    path("v2.0/labels/<id:label_id>", labels.OneLabel.as_view()),
     path("v2.0/quotas", quotas.Quotas.as_view()),
-    path("v2.0/quotas/<int:quota_id>", quotas.OneQuota.as_view()),
+    path("v2.0/quotas/<id:quota_id>", quotas.OneQuota.as_view()),
     path("v2.0/search", statistics.Search.as_view()),
     path("v2.0/statistics", statistics.Statistics.as_view()),
     path("v2.0/system/CVEAllowlist", cve_allowlist.SystemCveAllowlist.as_view()),
