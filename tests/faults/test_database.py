@@ -27,7 +27,7 @@ def test_restarts_under_pushes_and_pulls(remote: Remote, remote_repository: str,
     pids = {name: stack.pid_of(name) for name in ("registry", "uploads", "core", "worker")}
     crowd = _crowd(remote, remote_repository, ledger)
     for mode in ("fast", "immediate"):
-        time.sleep(1)
+        time.sleep(0.5)
         remote.restart_database(mode)
         begin = time.monotonic()
         PatientClient(stack.client(), Ledger(), attempts=20).push(remote_repository, random_image(), "after")

@@ -29,7 +29,13 @@ PASSING = {
 }
 
 
-SLOW = ("parts cut in the middle", "answer of a copy lost", "stalled longer than the timeout", "slow answers")
+SLOW = (
+    "head fails",
+    "parts cut in the middle",
+    "answer of a copy lost",
+    "stalled longer than the timeout",
+    "slow answers",
+)
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.long] if n in SLOW else []) for n in PASSING])

@@ -112,7 +112,8 @@ class StorageDriver(Protocol):
     def read_staged(self, key: str, state: StagingState | None, size: int) -> Iterator[bytes]:
         """The first `size` staged bytes, to hash them again before `seal`.
 
-        After it only `seal` or `abandon` may follow: S3 can read a multipart upload only once it is completed.
+        After it only `seal` or `abandon` may follow: S3 can read a multipart upload only once it is completed. Where an
+        earlier `seal` has published them, and its caller died before it could say so, they are read from there.
 
         Raises: StagingLost, StorageTruncated.
         """

@@ -103,7 +103,7 @@ class FilesystemDriver:
         _unlink(self._staged_path(key))
 
     def read_staged(self, key: str, state: StagingState | None, size: int) -> Iterator[bytes]:
-        """The staged file's first `size` bytes."""
+        """The staged file's first `size` bytes, or the published file's."""
         path = self._staged_path(key)
         require_recorded(key, state, size)
         if size == 0:
@@ -111,6 +111,9 @@ class FilesystemDriver:
         try:
             return _open_range(path, key, 0, size)
         except (ObjectMissing, StorageTruncated) as error:
+            final = self._final_path(key)
+            if _size_of(final) == size:
+                return _open_range(final, key, 0, size)
             raise StagingLost(f"{key}: fewer than {size} bytes are staged") from error
 
     def put(self, key: str, data: bytes) -> None:

@@ -127,11 +127,12 @@ class MemoryDriver:
             self._staged.pop(key, None)
 
     def read_staged(self, key: str, state: StagingState | None, size: int) -> Iterator[bytes]:
-        """The staged bytes."""
+        """The staged bytes, or the published ones."""
         validate_key(key)
         require_recorded(key, state, size)
         with self._lock:
-            data = bytes(self._staged.get(key, _Staged()).data[:size])
+            published = self._published.get(key)
+            data = published.data if published else bytes(self._staged.get(key, _Staged()).data[:size])
         if len(data) < size:
             raise StagingLost(f"{key}: fewer than {size} bytes are staged")
         return _chunks(data)

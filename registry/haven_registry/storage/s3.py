@@ -88,7 +88,7 @@ class S3Driver:
         self._bucket.delete(names)
 
     def read_staged(self, key: str, state: StagingState | None, size: int) -> Iterator[bytes]:
-        """The tail, or the object itself, completed for the purpose.
+        """The tail, or the object itself: completed for the purpose, or published before.
 
         S3 can't read the parts of a multipart upload. So it is completed now, after a marker object has said so:
         `seal` removes the marker, and `abandon`, if it finds the marker, removes the object too.
@@ -97,10 +97,21 @@ class S3Driver:
         require_recorded(key, state, size)
         staging = S3Staging.from_state(state)
         if not staging.parts:
-            return read_tail(self._bucket, key, staging)
-        self._put(_completed_early(key), b"")
-        self._publish(key, staging, size)
+            try:
+                return read_tail(self._bucket, key, staging)
+            except StagingLost:
+                if not self._is_published(key, size):
+                    raise
+        elif not self._is_published(key, size):  # a marker beside a sealed object would make `abandon` delete it
+            self._put(_completed_early(key), b"")
+            self._publish(key, staging, size)
         return read_object(self._bucket, key, 0, size)
+
+    def _is_published(self, key: str, size: int) -> bool:
+        try:
+            return self._bucket.size(key) == size
+        except ObjectMissing:
+            return False
 
     def put(self, key: str, data: bytes) -> None:
         """One PUT, checked by the server against its MD5."""

@@ -306,6 +306,21 @@ def test_read_staged_then_seal(driver: StorageDriver, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 100, 16 * MIB, BIG])
+def test_read_staged_after_a_seal_that_nobody_recorded(driver: StorageDriver, size: int) -> None:
+    """Its caller died before it could commit; the same request comes again and begins with the digest."""
+    key, data = new_key(), content(size)
+    state = append(driver, key, None, data)
+    driver.seal(key, state, size)
+
+    assert b"".join(driver.read_staged(key, state, size)) == data
+    driver.abandon(key, state)
+    driver.seal(key, state, size)
+
+    assert read(driver, key) == data
+    assert keys(driver) == [(key, False)]
+
+
+@pytest.mark.parametrize("size", [0, 100, 16 * MIB, BIG])
 def test_read_staged_then_abandon(driver: StorageDriver, size: int) -> None:
     """The digest was wrong: nothing may stay, also where reading needed the object to be completed."""
     key = new_key()
