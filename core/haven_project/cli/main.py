@@ -3,6 +3,8 @@ supervisor must stay small, and `haven version` must be quick."""
 
 import argparse
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -68,19 +70,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _command(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """A command of haven_project.cli.<module>, which is imported when the command runs."""
+
+    def run(options: argparse.Namespace) -> int:
+        return int(getattr(import_module(f"haven_project.cli.{module}"), function)(options))
+
+    return run
+
+
 def _data_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: HAVEN_DATA_DIR or ./data)")
 
 
 def _add_stack_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    def lazily(name: str):  # type: ignore[no-untyped-def]
-        def run(options: argparse.Namespace) -> int:
-            from haven_project.cli import stack
-
-            return int(getattr(stack, name)(options))
-
-        return run
-
     up = commands.add_parser("up", help="set up and start everything on this machine")
     _data_option(up)
     up.add_argument(
@@ -88,16 +91,16 @@ def _add_stack_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     up.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate of a private CA, made here")
     up.add_argument("--detach", action="store_true", help="return when it is ready; `haven down` stops it")
-    up.set_defaults(run=lazily("up"))
+    up.set_defaults(run=_command("stack", "up"))
 
     down = commands.add_parser("down", help="stop it")
     _data_option(down)
-    down.set_defaults(run=lazily("down"))
+    down.set_defaults(run=_command("stack", "down"))
 
     status = commands.add_parser("status", help="what is running; exit code 1 when it is not")
     _data_option(status)
     status.add_argument("--json", action="store_true", help="for programs")
-    status.set_defaults(run=lazily("status"))
+    status.set_defaults(run=_command("stack", "status"))
 
     logs = commands.add_parser("logs", help="show the processes' logs")
     _data_option(logs)
@@ -106,21 +109,13 @@ def _add_stack_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
         "-n", "--lines", type=int, default=50, metavar="N", help="begin with the last N lines (default 50)"
     )
     logs.add_argument("name", nargs="*", help="such as registry, uploads, core, worker, nginx; all without one")
-    logs.set_defaults(run=lazily("logs"))
+    logs.set_defaults(run=_command("stack", "logs"))
 
     show_version = commands.add_parser("version", help="print the version")
     show_version.set_defaults(run=lambda _: print(f"haven {product_version()}"))
 
 
 def _add_care_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    def lazily(name: str):  # type: ignore[no-untyped-def]
-        def run(options: argparse.Namespace) -> int:
-            from haven_project.cli import care
-
-            return int(getattr(care, name)(options))
-
-        return run
-
     config = commands.add_parser("config", help="show or check the settings (HAVEN_* variables)")
     actions = config.add_subparsers(metavar="ACTION", required=True)
     for name, text in (
@@ -129,7 +124,7 @@ def _add_care_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     ):
         action = actions.add_parser(name, help=text)
         _data_option(action)
-        action.set_defaults(run=lazily(f"config_{name}"))
+        action.set_defaults(run=_command("care", f"config_{name}"))
 
     admin = commands.add_parser("admin", help="look after the admin account")
     actions = admin.add_subparsers(metavar="ACTION", required=True)
@@ -137,39 +132,31 @@ def _add_care_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         "reset-password", help="give admin a new password (HAVEN_ADMIN_PASSWORD, else generated)"
     )
     _data_option(reset)
-    reset.set_defaults(run=lazily("reset_password"))
+    reset.set_defaults(run=_command("care", "reset_password"))
 
     setup = commands.add_parser("setup", help="migrate the database and make the admin; `up` does it by itself")
     _data_option(setup)
-    setup.set_defaults(run=lazily("setup"))
+    setup.set_defaults(run=_command("care", "setup"))
 
     fsck = commands.add_parser("fsck", help="check every invariant of the data; exit code 1 when one is broken")
     _data_option(fsck)
     fsck.add_argument(
         "--no-bytes", action="store_true", help="rows only: do not look whether each blob's bytes are there"
     )
-    fsck.set_defaults(run=lazily("fsck"))
+    fsck.set_defaults(run=_command("care", "fsck"))
 
     prove = commands.add_parser("prove", help="push and pull a tiny image over HTTP; `up` does it by itself")
     _data_option(prove)
     prove.add_argument("--url", required=True, help="such as http://127.0.0.1:8080")
     prove.add_argument("--ca", type=Path, metavar="FILE", help="trust this CA certificate")
-    prove.set_defaults(run=lazily("prove"))
+    prove.set_defaults(run=_command("care", "prove"))
 
 
 def _add_development_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    def lazily(name: str):  # type: ignore[no-untyped-def]
-        def run(options: argparse.Namespace) -> int:
-            from haven_project.cli import develop
-
-            return int(getattr(develop, name)(options))
-
-        return run
-
     test = commands.add_parser("test", help="install what the tests need and run them")
     test.add_argument("--all", action="store_true", dest="long", help="also the long ones: 10 GiB layer, soak")
     test.add_argument("pytest", nargs="*", help="arguments for pytest, such as tests/unit -k digest")
-    test.set_defaults(run=lazily("test"))
+    test.set_defaults(run=_command("develop", "test"))
 
     check = commands.add_parser("check", help="linters, types, import contracts, migrations: what CI checks first")
-    check.set_defaults(run=lazily("check"))
+    check.set_defaults(run=_command("develop", "check"))
