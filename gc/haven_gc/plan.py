@@ -221,9 +221,11 @@ class _ProjectPlan:
         ).exclude(repository_id__in=self._ended)
         if self._no_grace and not self._untagged:
             links = links.filter(review_at__isnull=False)
+        # trashing begins a lease: with a grace, the blobs of what this run trashes outlive it
+        letting_go = self._gone if self._no_grace else self._gone - self._untagged
         for page in _pages(links.values_list(*columns)):
             named = ManifestBlob.objects.filter(repository_blob_id__in=[row[0] for row in page])
-            kept = {link for link, m in named.values_list("repository_blob_id", "manifest_id") if m not in self._gone}
+            kept = {link for link, m in named.values_list("repository_blob_id", "manifest_id") if m not in letting_go}
             yield [row for row in page if row[0] not in kept]
 
     def _charges(self, ids: Sequence[int]) -> Iterator[Removal]:
