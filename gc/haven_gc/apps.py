@@ -10,6 +10,7 @@ class GcConfig(AppConfig):
     label = "gc"
 
     def ready(self) -> None:
-        from haven_gc.job import register
+        from haven_gc import job, purge_audit
 
-        register()
+        job.register()
+        purge_audit.register()

@@ -20,7 +20,7 @@ RunJob = Callable[..., Execution]
 @pytest.fixture
 def run_job(site: Site, monkeypatch: pytest.MonkeyPatch) -> RunJob:
     """run_job(dry_run=True): one GARBAGE_COLLECTION from start to end; returns its execution."""
-    monkeypatch.setattr(dispatch.current_app, "send_task", lambda *_, **__: None)
+    monkeypatch.setattr(dispatch, "send", lambda *_, **__: None)
     monkeypatch.setattr(job, "driver", lambda: site.driver)
 
     def run(**parameters: Any) -> Execution:
