@@ -10,7 +10,8 @@ class GcConfig(AppConfig):
     label = "gc"
 
     def ready(self) -> None:
-        from haven_gc import job, purge_audit
+        from haven_gc import job, purge_audit, scrub
 
         job.register()
         purge_audit.register()
+        scrub.register()
