@@ -64,9 +64,9 @@ def plan_removals(now: datetime, *, delete_untagged: bool) -> Iterator[Removal]:
         plan = _ProjectPlan(project_id, now, delete_untagged)
         for removal in plan.removals():
             yield removal
-            if removal.level == "charge":
-                yield from _blobs(blobs.let_go([plan.blob_of_charge[removal.id]]))
-        plan.blob_of_charge.clear()
+            if len(plan.let_go) >= PAGE:
+                yield from _blobs(blobs.let_go(plan.take_let_go()))
+        yield from _blobs(blobs.let_go(plan.take_let_go()))
     orphans = Blob.objects.filter(~Q(Exists(ProjectBlob.objects.filter(blob_id=OuterRef("pk")))))
     for page in _pages(orphans.values_list("id")):
         yield from _blobs([row[0] for row in page])
@@ -112,7 +112,7 @@ class _ProjectPlan:
         self._ended = dict(ended.values_list("id", "full_name"))
         self._untagged: set[int] = set()
         self._gone: set[int] = set()
-        self.blob_of_charge: dict[int, int] = {}  # of charges just told; emptied by whoever reads them
+        self.let_go: list[int] = []  # blobs of the charges that were told, until somebody takes them
 
     def removals(self) -> Iterator[Removal]:
         """In the order of the chain."""
@@ -133,6 +133,11 @@ class _ProjectPlan:
         )
         for page in _pages(unused.values_list("id")):
             yield from self._charges([row[0] for row in page])
+
+    def take_let_go(self) -> list[int]:
+        """Blobs that the project has let go since the last time."""
+        taken, self.let_go = self.let_go, []
+        return taken
 
     # -- manifests -----------------------------------------------------------------------------------------------
 
@@ -230,7 +235,7 @@ class _ProjectPlan:
 
     def _charges(self, ids: Sequence[int]) -> Iterator[Removal]:
         for row in _rows(ProjectBlob, "id", ids, "id", "project__name", "blob__digest", "size", "blob_id"):
-            self.blob_of_charge[row[0]] = row[4]
+            self.let_go.append(row[4])
             yield Removal("charge", row[0], f"{row[1]}@{row[2]}", NOT_USED, row[3])
 
 

@@ -157,9 +157,15 @@ def _insert_manifests(count: int, links: list[tuple[int, int]], repositories: li
     each = -(-len(links) // count)
     for start in range(0, count, 5000):
         where = [repositories[number % len(repositories)][0] for number in range(start, min(start + 5000, count))]
-        columns = ["repository", "digest", "media_type", "payload", "payload_size", "pushed_at"]
+        columns = [
+            "repository", "digest", "media_type", "payload", "payload_size", "pushed_at", "artifact_type",
+            "config_media_type", "pushed_by", "total_size",
+        ]  # fmt: skip
         media_type = "application/vnd.oci.image.manifest.v1+json"
-        rows = [(repository, "sha256:" + uuid.uuid4().hex * 2, media_type, b"{}", 2, now) for repository in where]
+        rows = [
+            (repository, "sha256:" + uuid.uuid4().hex * 2, media_type, b"{}", 2, now, "", "", "", 0)
+            for repository in where
+        ]
         ids = [row[0] for row in backend.insert(Manifest, columns, rows)]
         named = []
         for manifest, repository in zip(ids, where, strict=True):
