@@ -3,6 +3,18 @@
 from urllib.parse import quote, unquote
 
 
+class RowId:
+    """The id of a row: a number that fits 64 bits, so that any database can be asked for it. No other is a path of ours."""
+
+    regex = "[0-9]{1,18}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        return str(value)
+
+
 class RepositoryName:
     """A repository's name in one part of a path: `a/b` is sent as `a%252Fb`, and `a%2Fb` is understood too (Harbor).
 

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path, register_converter
 
-from haven_api.converters import RepositoryName
+from haven_api.converters import RepositoryName, RowId
 from haven_api.errors import unknown_path
 from haven_api.views import (
     audit,
@@ -23,6 +23,7 @@ from haven_api.views import (
 )
 
 register_converter(RepositoryName, "repository")
+register_converter(RowId, "id")
 
 urlpatterns = [
     path("version", system.Version.as_view()),
@@ -44,9 +45,9 @@ urlpatterns = [
     path("v2.0/jobservice/queues", jobservice.Queues.as_view()),
     path("v2.0/jobservice/queues/<str:job_type>", jobservice.OneQueue.as_view()),
     path("v2.0/labels", labels.Labels.as_view()),
-    path("v2.0/labels/<int:label_id>", labels.OneLabel.as_view()),
+    path("v2.0/labels/<id:label_id>", labels.OneLabel.as_view()),
     path("v2.0/quotas", quotas.Quotas.as_view()),
-    path("v2.0/quotas/<int:quota_id>", quotas.OneQuota.as_view()),
+    path("v2.0/quotas/<id:quota_id>", quotas.OneQuota.as_view()),
     path("v2.0/schedules", jobservice.Schedules.as_view()),
     path("v2.0/schedules/<str:job_type>/paused", jobservice.SchedulePaused.as_view()),
     path("v2.0/search", statistics.Search.as_view()),
@@ -54,12 +55,12 @@ urlpatterns = [
     path("v2.0/system/CVEAllowlist", cve_allowlist.SystemCveAllowlist.as_view()),
     path("v2.0/system/gc", gc.GcHistory.as_view()),
     path("v2.0/system/gc/schedule", gc.GcSchedule.as_view()),
-    path("v2.0/system/gc/<int:execution_id>", gc.OneGc.as_view()),
-    path("v2.0/system/gc/<int:execution_id>/log", gc.GcLog.as_view()),
+    path("v2.0/system/gc/<id:execution_id>", gc.OneGc.as_view()),
+    path("v2.0/system/gc/<id:execution_id>/log", gc.GcLog.as_view()),
     path("v2.0/system/purgeaudit", purge_audit.PurgeHistory.as_view()),
     path("v2.0/system/purgeaudit/schedule", purge_audit.PurgeSchedule.as_view()),
-    path("v2.0/system/purgeaudit/<int:execution_id>", purge_audit.OnePurge.as_view()),
-    path("v2.0/system/purgeaudit/<int:execution_id>/log", purge_audit.PurgeLog.as_view()),
+    path("v2.0/system/purgeaudit/<id:execution_id>", purge_audit.OnePurge.as_view()),
+    path("v2.0/system/purgeaudit/<id:execution_id>/log", purge_audit.PurgeLog.as_view()),
     path("v2.0/users/current", users.CurrentUser.as_view()),
     path("v2.0/projects", projects.Projects.as_view()),
     path("v2.0/projects/<str:name_or_id>", projects.OneProject.as_view()),

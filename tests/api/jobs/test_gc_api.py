@@ -68,7 +68,7 @@ def test_stop(api: Call, users: dict[str, int], work_off: WorkOff) -> None:
 def test_what_is_not_there(api: Call, users: dict[str, int]) -> None:
     services.start_execution("PURGE_AUDIT_LOG")
     other = Execution.objects.get().id
-    for path in (f"/system/gc/{other}", f"/system/gc/{other}/log", "/system/gc/999999"):
+    for path in (f"/system/gc/{other}", f"/system/gc/{other}/log", "/system/gc/999999", "/system/gc/" + "9" * 30):
         assert_error(api("GET", path, user="root"), 404, "NOT_FOUND")
     assert_error(api("PUT", f"/system/gc/{other}", user="root"), 404, "NOT_FOUND")
     assert Execution.objects.get().status == "Pending"
