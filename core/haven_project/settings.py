@@ -87,6 +87,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_TOKEN": None,
 }
 SPECTACULAR_SETTINGS = {
+    "PATH_CONVERTER_OVERRIDES": {"id": int},
     "TITLE": "Haven",
     "DESCRIPTION": "Harbor's API v2.0, and what Haven adds.",
     "VERSION": "2.0",

@@ -8,3 +8,10 @@ class GcConfig(AppConfig):
 
     name = "haven_gc"
     label = "gc"
+
+    def ready(self) -> None:
+        from haven_gc import job, purge_audit, scrub
+
+        job.register()
+        purge_audit.register()
+        scrub.register()

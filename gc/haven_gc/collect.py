@@ -1,7 +1,8 @@
 """Garbage collection: when to run the purge steps, and the last level, which belongs to no project."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -17,6 +18,13 @@ from haven_registry.services.delete import delete_manifest, is_unreferenced
 
 # steps on repositories and rows only looked at are work too: a pass that did only those is not the last
 _WORK = ("untagged", "repositories", "manifests", "repository_blobs_seen", "project_blobs", "blobs")
+
+
+class Freed(NamedTuple):
+    """Blobs removed, and how many bytes they are."""
+
+    blobs: int = 0
+    size: int = 0
 
 
 def find_due_projects(now: datetime) -> list[int]:
@@ -49,7 +57,7 @@ def collect(project_id: int, *, delete_untagged: bool = False, scan: bool = Fals
     done["repository_blobs_seen"], done["repository_blobs"] = links.looked_at, links.removed
     charges = purge.purge_project_blobs(project_id, None if scan else links.let_go)
     done["project_blobs"] = charges.removed
-    done["blobs"] = purge_blobs(None if scan else charges.let_go)
+    done["blobs"], done["bytes"] = purge_blobs(None if scan else charges.let_go)
     return done
 
 
@@ -78,23 +86,31 @@ def trash_untagged(project_id: int, *, limit: int = 100) -> int:
     return count
 
 
-def purge_blobs(candidates: tuple[int, ...] | None = None, *, limit: int = purge.BATCH) -> int:
-    """Remove blobs no project has; returns how many. candidates: ids just let go; None looks at all.
+def read_grace() -> timedelta:
+    """How long the bytes of a removed blob stay. Whoever sets both the restore window and the grace to 0 wants the room
+    back at once, and takes it that a download which has not opened its file fails."""
+    settings = config()
+    is_hasty = not settings.restore_window and not settings.gc_grace
+    return timedelta() if is_hasty else settings.read_grace
+
+
+def purge_blobs(candidates: tuple[int, ...] | None = None, *, limit: int = purge.BATCH) -> Freed:
+    """Remove blobs no project has. candidates: ids just let go; None looks at all.
 
     The same transaction makes their keys dead: this is the only place where a key goes from live to dead. The bytes stay
     for read_grace, so that downloads under way end well. Locks: blob (UPDATE, SKIP LOCKED), storage_object.
     """
     if candidates == ():
-        return 0
+        return Freed()
     now = timezone.now()
     free = Blob.objects.filter(~Q(Exists(ProjectBlob.objects.filter(blob_id=OuterRef("pk")))))
     scope = free if candidates is None else free.filter(id__in=candidates)
     with write_transaction():
         ids = [row[0] for row in backend.locked(scope.values_list("id")[:limit], "UPDATE", skip_locked=True)]
-        doomed = dict(free.filter(id__in=ids).values_list("id", "object_id"))
+        doomed = list(free.filter(id__in=ids).values_list("id", "object_id", "size"))
         if doomed:
-            Blob.objects.filter(id__in=doomed).delete()
-            StorageObject.objects.filter(id__in=doomed.values()).update(
-                state=StorageObject.DEAD, purge_after=now + config().read_grace
+            Blob.objects.filter(id__in=[blob_id for blob_id, _, _ in doomed]).delete()
+            StorageObject.objects.filter(id__in=[object_id for _, object_id, _ in doomed]).update(
+                state=StorageObject.DEAD, purge_after=now + read_grace()
             )
-    return len(doomed)
+    return Freed(len(doomed), sum(size for _, _, size in doomed))

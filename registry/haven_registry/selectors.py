@@ -32,7 +32,7 @@ _SHOWN = f"((rb.hidden_at IS NULL AND rb.keep_until > %s) OR {IS_NAMED_BY_LIVE_M
 _FIND_BLOB = f"""
 SELECT b.id, b.size, (SELECT o.storage_key FROM storage_object o WHERE o.id = b.object_id), r.id, r.project_id
 FROM repository r, blob b
-WHERE b.digest = %s AND r.deleted_at IS NULL AND EXISTS (
+WHERE b.digest = %s AND b.damaged_at IS NULL AND r.deleted_at IS NULL AND EXISTS (
   SELECT 1 FROM repository_blob rb WHERE rb.repository_id = r.id AND rb.project_blob_id =
     (SELECT pb.id FROM project_blob pb WHERE pb.project_id = r.project_id AND pb.blob_id = b.id) AND {_SHOWN})
 """
@@ -126,13 +126,22 @@ def find_blob_in(repository_id: int, digest: str) -> FoundBlob | None:
     return FoundBlob(*rows[0]) if rows else None
 
 
-def find_stored(digest: str) -> tuple[str, int] | None:
-    """Storage key and size of a blob, whoever uses it: for the upload that brings the same bytes again."""
+class StoredBlob(NamedTuple):
+    """Where a blob's bytes are, how many, and whether they were found to be damaged."""
+
+    storage_key: str
+    size: int
+    is_damaged: bool
+
+
+def find_stored(digest: str) -> StoredBlob | None:
+    """A blob's bytes, whoever uses it: for the upload that brings the same ones again."""
     rows = backend.sql(
-        "SELECT o.storage_key, b.size FROM blob b JOIN storage_object o ON o.id = b.object_id WHERE b.digest = %s",
+        "SELECT o.storage_key, b.size, b.damaged_at IS NOT NULL FROM blob b "
+        "JOIN storage_object o ON o.id = b.object_id WHERE b.digest = %s",
         encode_digest(digest),
     )
-    return (rows[0][0], rows[0][1]) if rows else None
+    return StoredBlob(rows[0][0], rows[0][1], bool(rows[0][2])) if rows else None
 
 
 def find_mountable_repository(project_id: int, digest: str) -> FoundRepository | None:

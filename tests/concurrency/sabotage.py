@@ -23,7 +23,7 @@ def bytes_first(run: Run) -> None:
     """GC deletes the bytes, then the row; no lock, no second look."""
     storage = run.storage()
 
-    def purge_blobs(candidates: Any = None, *, limit: int = 500) -> int:
+    def purge_blobs(candidates: Any = None, *, limit: int = 500) -> collect.Freed:
         unused = Blob.objects.filter(~Q(Exists(ProjectBlob.objects.filter(blob_id=OuterRef("pk")))))
         doomed = list(unused.values_list("id", "object_id", "object__storage_key")[:limit])
         for blob_id, object_id, key in doomed:
@@ -31,7 +31,7 @@ def bytes_first(run: Run) -> None:
             with write_transaction():
                 Blob.objects.filter(id=blob_id).delete()
                 StorageObject.objects.filter(id=object_id).delete()
-        return len(doomed)
+        return collect.Freed(len(doomed))
 
     collect.purge_blobs = purge_blobs  # type: ignore[assignment]
 

@@ -2,11 +2,16 @@
 
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
-from celery import current_app
+from celery import Celery
+from django.conf import settings
 from kombu.exceptions import KombuError
 
 TASK_NAME = "haven_core.jobs.tasks.run"
+QUEUE = "default"
+_SECONDS = 1.0
 
 _log = logging.getLogger("haven.jobs")
 
@@ -15,8 +20,30 @@ def wake_workers(task_ids: Sequence[int]) -> bool:
     """Send a message for each task; False when the broker does not take them. Never raises for that, never waits long."""
     try:
         for task_id in task_ids:
-            current_app.send_task(TASK_NAME, args=[task_id], retry=False, ignore_result=True)
+            send(TASK_NAME, args=[task_id], queue=QUEUE, retry=False, ignore_result=True)
     except (OSError, KombuError) as error:
         _log.warning("no worker could be told, the next tick will: %s", error)
         return False
     return True
+
+
+def send(name: str, **options: Any) -> None:
+    """Publish one message of Celery. Raises OSError or KombuError."""
+    _producer(settings.CELERY_BROKER_URL).send_task(name, **options)
+
+
+@lru_cache(maxsize=2)
+def _producer(broker_url: str) -> Celery:
+    """An application that only sends. The processes that serve requests don't load the workers' one, and theirs waits for
+    a broker that is away; a request must not."""
+    app = Celery("haven-producer", set_as_current=False, broker=broker_url)
+    app.conf.update(
+        task_serializer="json",
+        task_default_queue=QUEUE,
+        broker_connection_timeout=_SECONDS,
+        broker_transport_options={
+            "max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0,
+            "socket_connect_timeout": _SECONDS, "socket_timeout": _SECONDS, "retry_on_timeout": False,
+        },
+    )  # fmt: skip
+    return app

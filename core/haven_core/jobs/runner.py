@@ -48,7 +48,7 @@ def run_task(
 def _work(kind: Kind, run: Run) -> tuple[str, dict[str, Any], str] | None:
     try:
         result = dict(kind.work(run) or {})
-    except JobStopped:
+    except (JobStopped, KeyboardInterrupt):  # Ctrl-C at a command that runs its job itself
         run.warning("stopped")
         return Status.STOPPED, {}, ""
     except LeaseLost:

@@ -9,12 +9,28 @@ from typing import Any
 from django.db.models import Count, Min
 from django.utils import timezone
 
+from haven_core.db.lists import Column, Kind, Listing
+from haven_core.domain.conditions import ListQuery
 from haven_core.jobs.errors import ExecutionUnknown
 from haven_core.jobs.kinds import kind_names
-from haven_core.jobs.models import WAITING, Execution, LogChunk, Pause, Schedule, Status, Task, Worker
+from haven_core.jobs.models import ACTIVE, WAITING, Execution, LogChunk, Pause, Schedule, Status, Task, Worker
 from haven_core.jobs.ticking import WORKER_SILENCE
 
-SORTABLE = {"id": "id", "creation_time": "created_at", "update_time": "updated_at", "job_status": "status"}
+LISTING = Listing(
+    filters={
+        "id": Column("id", Kind.NUMBER),
+        "job_status": Column("status"),
+        "status": Column("status"),
+        "trigger": Column("trigger"),
+        "job_kind": Column("trigger"),
+        "creation_time": Column("created_at", Kind.MOMENT),
+        "update_time": Column("updated_at", Kind.MOMENT),
+    },
+    sorts={
+        "id": "id", "job_status": "status", "status": "status", "creation_time": "created_at", "update_time": "updated_at",
+    },
+    order=("-id",),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +56,10 @@ class QueueState:
     is_paused: bool
 
 
-def list_executions(
-    kind: str, *, filters: Mapping[str, Any], order: list[str], offset: int, limit: int, subject_id: int = 0
-) -> tuple[list[Execution], int]:
-    """A page of a kind's history, and how many there are. filters: of the ORM, on allowed fields."""
-    found = Execution.objects.filter(kind=kind, subject_id=subject_id, **filters)
-    return list(found.order_by(*order, "-id")[offset : offset + limit]), found.count()
+def list_executions(kind: str, query: ListQuery, *, subject_id: int = 0) -> tuple[list[Execution], int]:
+    """A page of a kind's history, and how many there are. Raises BadRequest. Two SQL statements."""
+    found = LISTING.narrow(Execution.objects.filter(kind=kind, subject_id=subject_id), query)
+    return list(LISTING.page(found, query)), found.count()
 
 
 def find_execution(kind: str, execution_id: int, *, subject_id: int = 0) -> Execution:
@@ -118,6 +132,13 @@ def list_queues() -> list[QueueState]:
         number, first = counts.get(name, (0, now))
         states.append(QueueState(name, number, max(0, int((now - first).total_seconds())), name in paused))
     return states
+
+
+def list_active(task_id: int | None = None) -> list[int]:
+    """Ids of tasks that are not over; with an id, that one if it exists at all. Raises ExecutionUnknown."""
+    if task_id is not None:
+        return [find_task(task_id).id]
+    return list(Task.objects.filter(status__in=ACTIVE).order_by("id").values_list("id", flat=True))
 
 
 def list_workers(pool: str | None = None) -> list[Worker]:

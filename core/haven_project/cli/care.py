@@ -1,4 +1,4 @@
-"""Commands that look into the data: setup, config, admin, fsck, prove. Each runs in a process of its own, with Django."""
+"""Commands that look into the data: setup, config, admin, prove. Each runs in a process of its own, with Django."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from haven_core.config import VARIABLES, Config, load_config
 from haven_project.cli.main import FAILED, complain
 
 
-def _with_django(options: argparse.Namespace) -> Config:
+def with_django(options: argparse.Namespace) -> Config:
     """Settings and models. Raises ConfigError."""
     if options.data:
         os.environ["HAVEN_DATA_DIR"] = str(options.data.absolute())
@@ -24,7 +24,7 @@ def _with_django(options: argparse.Namespace) -> Config:
 
 def setup(options: argparse.Namespace) -> int:
     """Migrate, then make what a fresh registry has: a signing key, the admin, the project library."""
-    config = _with_django(options)
+    config = with_django(options)
     from django.db import DatabaseError, OperationalError, connection
     from django.db.migrations.executor import MigrationExecutor
 
@@ -97,7 +97,7 @@ def _hidden(value: str) -> str:
 
 def config_check(options: argparse.Namespace) -> int:
     """Try database, broker and storage; exit code 1 when one fails."""
-    _with_django(options)
+    with_django(options)
     failures = 0
     for name, try_it in (("database", _try_database), ("broker", _try_broker), ("storage", _try_storage)):
         try:
@@ -132,7 +132,7 @@ def _try_storage() -> None:
 
 def reset_password(options: argparse.Namespace) -> int:
     """A new password for admin; every session and cached proof of the old one ends."""
-    config = _with_django(options)
+    config = with_django(options)
     from haven_core.accounts.services import generate_password, reset_admin
     from haven_core.errors import BadRequest
 
@@ -151,28 +151,9 @@ def reset_password(options: argparse.Namespace) -> int:
     return 0
 
 
-def fsck(options: argparse.Namespace) -> int:
-    """Every invariant, one line each; exit code 1 when one is broken."""
-    _with_django(options)
-    from haven_gc.fsck import INVARIANTS, check, check_bytes
-    from haven_registry.store import driver
-
-    broken = check()
-    damaged: list[str] = [] if options.no_bytes else [str(damage) for damage in check_bytes(driver())]
-    for name in INVARIANTS:
-        if name in broken:
-            print(f"BROKEN  {name}: {broken[name]}")
-    for line in damaged:
-        print(f"BROKEN  bytes: {line}")
-    if broken or damaged:
-        return FAILED
-    print(f"clean: {len(INVARIANTS)} invariants hold" + ("" if options.no_bytes else ", and every blob has its bytes"))
-    return 0
-
-
 def prove(options: argparse.Namespace) -> int:
     """Push and pull a tiny image over HTTP, as a client would."""
-    _with_django(options)
+    with_django(options)
     from haven_project.proof import ProofError, prove_push_and_pull
 
     try:

@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_stack_commands(commands)
     _add_care_commands(commands)
+    _add_cleaning_commands(commands)
     _add_development_commands(commands)
     return parser
 
@@ -138,18 +139,40 @@ def _add_care_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     _data_option(setup)
     setup.set_defaults(run=_command("care", "setup"))
 
-    fsck = commands.add_parser("fsck", help="check every invariant of the data; exit code 1 when one is broken")
-    _data_option(fsck)
-    fsck.add_argument(
-        "--no-bytes", action="store_true", help="rows only: do not look whether each blob's bytes are there"
-    )
-    fsck.set_defaults(run=_command("care", "fsck"))
-
     prove = commands.add_parser("prove", help="push and pull a tiny image over HTTP; `up` does it by itself")
     _data_option(prove)
     prove.add_argument("--url", required=True, help="such as http://127.0.0.1:8080")
     prove.add_argument("--ca", type=Path, metavar="FILE", help="trust this CA certificate")
     prove.set_defaults(run=_command("care", "prove"))
+
+
+def _add_cleaning_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fsck = commands.add_parser("fsck", help="check every invariant of the data; exit code 1 when one is broken")
+    _data_option(fsck)
+    fsck.add_argument(
+        "--no-bytes", action="store_true", help="rows only: do not look whether each blob's bytes are there"
+    )
+    fsck.add_argument(
+        "--repair", action="store_true", help="first mend what has one right answer, and remove files no row leads to"
+    )
+    fsck.set_defaults(run=_command("cleaning", "fsck"))
+
+    gc = commands.add_parser("gc", help="collect garbage now, here; it also runs by itself")
+    actions = gc.add_subparsers(metavar="ACTION", required=True)
+    for name, text in (("run", "remove what may go"), ("dry-run", "only name what would go, and why")):
+        action = actions.add_parser(name, help=text)
+        _data_option(action)
+        action.add_argument(
+            "--delete-untagged", action="store_true", help="also manifests without a tag that nothing keeps"
+        )
+        action.set_defaults(run=_command("cleaning", "gc"), dry_run=name == "dry-run")
+
+    scrub = commands.add_parser("scrub", help="read every blob again and compare digests; exit code 1 for damage")
+    _data_option(scrub)
+    scrub.add_argument(
+        "--rate", type=float, default=50, metavar="MIB", help="at most so many MiB a second (default 50)"
+    )
+    scrub.set_defaults(run=_command("cleaning", "scrub"))
 
 
 def _add_development_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -32,12 +32,17 @@ class StorageObject(models.Model):
 
 
 class Blob(models.Model):
-    """A digest and its bytes, once in the whole registry. A sha512 blob is a blob of its own."""
+    """A digest and its bytes, once in the whole registry. A sha512 blob is a blob of its own.
+
+    damaged_at: when its bytes were found to be others than the digest says (haven_gc.scrub). Then it answers 404, so that
+        the next push brings it again and takes the mark away.
+    """
 
     digest = DigestField(unique=True)
     size = models.BigIntegerField()
     object = one_to_one(StorageObject)
     created_at = models.DateTimeField(auto_now_add=True)
+    damaged_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "blob"

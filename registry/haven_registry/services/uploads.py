@@ -216,7 +216,7 @@ def _repair_blob(blob_id: int, object_id: int, damaged_key: str, now: datetime) 
     )  # fmt: skip
     if not rows:
         return False  # somebody else's upload repaired it meanwhile
-    backend.sql("UPDATE blob SET object_id = %s WHERE id = %s", object_id, blob_id)
+    backend.sql("UPDATE blob SET object_id = %s, damaged_at = NULL WHERE id = %s", object_id, blob_id)
     backend.sql("UPDATE storage_object SET state = 'dead', purge_after = %s WHERE id = %s", now, rows[0][0])
     return True
 

@@ -288,15 +288,15 @@ def _seal(upload: OpenUpload) -> None:
 
 
 def _damaged_key(digest: str) -> str | None:
-    """Where the registry's own bytes of this blob should be and are not. A push repairs them."""
+    """Where the registry's own bytes of this blob should be and are not, or are wrong. A push repairs them."""
     stored = selectors.find_stored(digest)
     if stored is None:
         return None
-    key, size = stored
     try:
-        return None if driver().size(key) == size else key
+        is_sound = not stored.is_damaged and driver().size(stored.storage_key) == stored.size
     except ObjectMissing:
-        return key
+        is_sound = False
+    return None if is_sound else stored.storage_key
 
 
 def _cancel(upload: OpenUpload) -> None:

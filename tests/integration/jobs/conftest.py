@@ -20,7 +20,7 @@ Work = Callable[..., Any]
 def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The broker: what would have been sent, task by task."""
     sent: list[int] = []
-    monkeypatch.setattr(dispatch.current_app, "send_task", lambda _name, args, **_: sent.append(args[0]))
+    monkeypatch.setattr(dispatch, "send", lambda _name, args, **_: sent.append(args[0]))
     return sent
 
 

@@ -249,7 +249,7 @@ def test_a_broker_that_is_away_loses_nothing(kind: MakeKind, monkeypatch: pytest
         raise dispatch.KombuError("connection refused")
 
     with monkeypatch.context() as away:
-        away.setattr(dispatch.current_app, "send_task", refuse)
+        away.setattr(dispatch, "send", refuse)
         execution_id = services.start_execution(kind(lambda run: None))
         assert ticking.tick() == 0
     assert ticking.tick() == 1

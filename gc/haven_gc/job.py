@@ -1,0 +1,134 @@
+"""Garbage collection as a job: Harbor's GARBAGE_COLLECTION, started by somebody or by a schedule.
+
+What continuous collection (haven_gc.tasks) does from hints this does for everything at once, and tells about it. Both
+may run at the same time, beside pushes and pulls.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from haven_core.errors import BadRequest
+from haven_core.jobs.kinds import Kind, register_kind
+from haven_core.jobs.run import Run
+from haven_gc import collect as collector
+from haven_gc.plan import plan_removals
+from haven_gc.sweep import sweep
+from haven_gc.uploads import reap_uploads
+from haven_registry.models import StorageObject
+from haven_registry.store import driver
+
+KIND = "GARBAGE_COLLECTION"
+MAX_WORKERS = 10
+_BOOLEANS = ("delete_untagged", "dry_run", "delete_tag")
+
+
+def register() -> None:
+    """At app ready."""
+    register_kind(Kind(KIND, run_gc, is_exclusive=True))
+
+
+def checked_parameters(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """A GC's parameters, as Harbor takes them. workers: 1 to 10; one does the work, since it is the database and the disk
+    that set the pace. delete_tag is kept and means nothing, as in Harbor. Unknown ones are dropped. Raises BadRequest.
+    """
+    wrong = next((name for name in _BOOLEANS if not isinstance(sent.get(name, False), bool)), None)
+    if wrong is not None:
+        raise BadRequest(f"{wrong} must be true or false")
+    workers = sent.get("workers", 1)
+    if type(workers) is not int or not 1 <= workers <= MAX_WORKERS:
+        raise BadRequest(
+            f"Error: Invalid number of workers:{str(workers)[:20]}. Workers must be greater than 0 and less than or equal "
+            f"to {MAX_WORKERS}."
+        )
+    return {**{name: sent.get(name, False) for name in _BOOLEANS}, "workers": workers}
+
+
+def run_gc(run: Run) -> dict[str, Any]:
+    """One run; returns purged_manifests, purged_blobs and freed_space (bytes), in a dry run those that would be."""
+    delete_untagged = bool(run.parameters.get("delete_untagged"))
+    if run.parameters.get("dry_run"):
+        return _dry_run(run, delete_untagged)
+    total = Counter[str]()
+    projects = collector.find_projects()
+    run.phase("collect", total=len(projects))
+    for project_id in projects:
+        total += _collect(run, project_id, delete_untagged)
+        run.advance()
+    run.phase("uploads")
+    while count := reap_uploads():
+        total["uploads"] += count
+        run.advance(count)
+        run.check()
+    total["keys"] = _sweep(run)
+    run.phase("finish")  # repositories that waited for the staged bytes of their uploads
+    for project_id in collector.find_due_projects(timezone.now()):
+        total += _collect(run, project_id, delete_untagged)
+    return _totals(total, _sweep(run) if total["keys"] else 0)
+
+
+def _collect(run: Run, project_id: int, delete_untagged: bool) -> Counter[str]:
+    """From hints until nothing is left, then once more through everything: a scan costs the size of the project."""
+    total = Counter[str]()
+    for is_scan in (False, True):
+        while True:
+            run.check()
+            done = collector.collect(project_id, delete_untagged=delete_untagged, scan=is_scan)
+            total += done
+            run.advance(0, size=done["bytes"])
+            if collector.was_idle(done):
+                break
+    did = {level: number for level, number in total.items() if number and level != "repository_blobs_seen"}
+    if did:
+        run.info("collected", project=project_id, **did)
+    return total
+
+
+def _sweep(run: Run) -> int:
+    due = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=timezone.now())
+    run.phase("sweep", total=due.count())
+    total = 0
+    while True:
+        run.check()
+        swept = sweep(driver())
+        total += swept.removed
+        run.advance(swept.removed)
+        if swept.failed:
+            run.warning("the storage refused to delete; a later run tries again", keys=swept.failed)
+        if not swept.removed:
+            return total
+
+
+def _totals(total: Counter[str], swept_later: int) -> dict[str, Any]:
+    return {
+        "purged_manifests": total["manifests"],
+        "purged_blobs": total["blobs"],
+        "freed_space": total["bytes"],
+        "trashed_untagged": total["untagged"],
+        "expired_uploads": total["uploads"],
+        "deleted_keys": total["keys"] + swept_later,
+    }
+
+
+def _dry_run(run: Run, delete_untagged: bool) -> dict[str, Any]:
+    """Names in the log whatever would go. A charge goes with its link and is not named."""
+    counts, freed = Counter[str](), 0
+    run.phase("look")
+    for removal in plan_removals(timezone.now(), delete_untagged=delete_untagged):
+        counts[removal.level] += 1
+        freed += removal.size if removal.level == "blob" else 0
+        if removal.level != "charge":
+            verb = "would go into the trash" if removal.level == "trash" else "would be removed"
+            run.info(verb, what=removal.level, name=removal.name, reason=removal.reason, size=removal.size)
+        run.advance(size=removal.size if removal.level == "blob" else 0)
+        run.check()
+    return {
+        "purged_manifests": counts["manifest"],
+        "purged_blobs": counts["blob"],
+        "freed_space": freed,
+        "trashed_untagged": counts["trash"],
+        "expired_uploads": counts["upload"],
+        "deleted_keys": counts["key"],
+    }

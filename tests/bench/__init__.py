@@ -1,0 +1,1 @@
+"""Measurements: programs, run by hand."""

@@ -1,0 +1,106 @@
+"""The garbage collection job: what it frees, tells, and leaves alone."""
+
+from collections.abc import Callable
+
+import pytest
+
+from haven_core.errors import BadRequest
+from haven_core.jobs import services
+from haven_core.jobs.errors import AlreadyRunning
+from haven_gc import job, plan
+from haven_registry.models import Blob, Manifest, StorageObject, Upload
+from haven_registry.services import repositories, uploads
+from haven_registry.services.delete import delete_manifest
+from tests.integration.gc.conftest import Clock, RunJob, log_of
+from tests.support.site import OWNER, Site
+
+
+def test_zero_windows_free_what_was_deleted_at_once(site: Site, windows: Callable[..., None], run_job: RunJob) -> None:
+    windows(restore_window=0, gc_grace=0, upload_lease=0, head_margin=0)
+    site.push(b"kept", "t")
+    delete_manifest(repository_id=site.repository, digest=site.push(b"gone"))
+    site.limit(10_000)
+    used, keys = site.used(), len(site.stored_keys())
+    execution = run_job()
+    assert execution.status == "Success"
+    assert {name: execution.result[name] for name in ("purged_manifests", "purged_blobs", "freed_space")} == {
+        "purged_manifests": 1, "purged_blobs": 1, "freed_space": 4,
+    }  # fmt: skip
+    assert site.used() < used
+    assert len(site.stored_keys()) == keys - 1, "the bytes are gone, too"
+    assert site.tag("t") is not None
+
+
+def test_a_repository_with_an_upload_goes_in_one_run(site: Site, windows: Callable[..., None], run_job: RunJob) -> None:
+    windows(restore_window=0, gc_grace=0)
+    other = site.new_repository(site.first, "other")
+    site.push(b"leased", repository=other)
+    uploads.start_upload(repository_id=other, owner=OWNER)
+    repositories.delete_repository(repository_id=other)
+    run_job()
+    assert Upload.objects.filter(repository_id=other).count() == 0
+    assert not Blob.objects.exists(), "a lease ends with its repository"
+    assert site.stored_keys() == []
+
+
+def test_windows_and_leases_are_kept(site: Site, run_job: RunJob) -> None:
+    digest = site.push(b"deleted")
+    delete_manifest(repository_id=site.repository, digest=digest)
+    site.upload(b"in flight")
+    result = run_job(delete_untagged=True).result
+    assert not any(result.values())
+    assert (Manifest.objects.count(), Blob.objects.count()) == (1, 2)
+
+
+def test_untagged_only_when_asked(site: Site, clock: Clock, run_job: RunJob) -> None:
+    digest = site.push(b"untagged")
+    clock.advance(hours=25)
+    assert run_job().result["trashed_untagged"] == 0
+    assert site.is_live(digest)
+    assert run_job(delete_untagged=True).result["trashed_untagged"] == 1
+    assert not site.is_live(digest)
+    assert Manifest.objects.count() == 1, "it can be restored"
+
+
+def test_the_dry_run_names_everything_and_why(site: Site, clock: Clock, run_job: RunJob) -> None:
+    digest = site.push(b"deleted")
+    delete_manifest(repository_id=site.repository, digest=digest)
+    uploads.start_upload(repository_id=site.repository, owner=OWNER)
+    clock.advance(days=8)
+    execution = run_job(dry_run=True)
+    named = [(line["what"], line["reason"]) for line in log_of(execution) if "what" in line]
+    assert named == [
+        ("manifest", plan.ENDED), ("link", plan.NOT_NAMED), ("blob", plan.NOT_CHARGED), ("upload", plan.ABANDONED)
+    ]  # fmt: skip
+    assert (execution.result["purged_blobs"], execution.result["freed_space"]) == (1, 7)
+    assert (Manifest.objects.count(), Blob.objects.count(), Upload.objects.filter(state="open").count()) == (1, 1, 1)
+    assert StorageObject.objects.filter(state="dead").count() == 0
+
+
+def test_stop(site: Site, clock: Clock, run_job: RunJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    delete_manifest(repository_id=site.repository, digest=site.push(b"deleted"))
+    clock.advance(days=8)
+    honest = job.collector.collect
+
+    def stop_first(project_id: int, **options: bool) -> object:
+        execution_id = services.Execution.objects.get().id
+        services.stop_execution(execution_id)
+        monkeypatch.setattr("haven_core.jobs.run.BEAT_SECONDS", 0)
+        return honest(project_id, **options)
+
+    monkeypatch.setattr(job.collector, "collect", stop_first)
+    assert run_job().status == "Stopped"
+
+
+def test_one_at_a_time(site: Site, run_job: RunJob) -> None:
+    services.start_execution(job.KIND, {})
+    with pytest.raises(AlreadyRunning):
+        run_job()
+
+
+@pytest.mark.parametrize(
+    "sent", [{"workers": 0}, {"workers": 11}, {"workers": "2"}, {"workers": True}, {"dry_run": "yes"}]
+)
+def test_parameters_that_are_none(sent: dict[str, object]) -> None:
+    with pytest.raises(BadRequest):
+        job.checked_parameters(sent)
