@@ -13,6 +13,7 @@ from haven_core import health
 from haven_core.accounts import actors, credentials, passwords
 from haven_core.accounts.services import create_user
 from haven_core.domain.roles import Role
+from haven_core.policies import immutability
 from haven_core.projects import contents
 from haven_core.projects.models import ProjectMember
 from haven_core.projects.services import create_project
@@ -29,10 +30,17 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(passwords.Hasher, "iterations", 1000)
     monkeypatch.setattr(contents, "_counters", [])
     monkeypatch.setattr(health, "_checks", {})
-    for forget in (actors.forget_actors, access.forget_access, credentials.forget_credentials, health.forget_states):
+    caches = (
+        actors.forget_actors,
+        access.forget_access,
+        credentials.forget_credentials,
+        health.forget_states,
+        immutability.forget_rules,
+    )
+    for forget in caches:
         forget()
     yield
-    for forget in (actors.forget_actors, access.forget_access, credentials.forget_credentials, health.forget_states):
+    for forget in caches:
         forget()
 
 

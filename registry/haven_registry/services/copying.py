@@ -47,14 +47,14 @@ def copy_artifact(
     for what is new to it.
 
     The source is read without locks: what is gone meanwhile fails at a foreign key, and the copy starts over.
-    Raises RepositoryUnknown (the target), ManifestUnknown (in the source), QuotaExceeded.
+    Raises RepositoryUnknown (the target), ManifestUnknown (in the source), TagImmutable, QuotaExceeded.
     Locks: repository (KEY SHARE), project_blob, repository_blob, manifest (SHARE, or NO KEY UPDATE to revive), tag,
     quota.
     """
 
     def work() -> None:
         now = timezone.now()
-        hold_repository(repository_id)
+        repository = hold_repository(repository_id)
         tree = _read_tree(source_repository_id, digest)
         cost = link_blobs(repository_id, project_id, tree.sizes.items(), now)
         links = dict(
@@ -72,7 +72,7 @@ def copy_artifact(
                     [known[child] for child in tree.children.get(row["id"], [])],
                 )
                 cost += row["payload_size"]
-        set_tags(repository_id, tags, known[digest], now)
+        set_tags(repository, tags, known[digest], now)
         publish(
             "manifest.copied", now, repository=repository_id, digest=digest, source=source_repository_id, by=pushed_by
         )

@@ -56,7 +56,8 @@ def put_manifest(
     manifest that is in the trash comes back. The subject need not exist (distribution-spec, "Pushing Manifests with
     Subject"). if_match, if_none_match: the headers' values, for the tags (RFC 9110, 13.1); refused, nothing changes.
 
-    Raises RepositoryUnknown, ManifestBlobUnknown (every missing digest), PreconditionFailed, QuotaExceeded.
+    Raises RepositoryUnknown, ManifestBlobUnknown (every missing digest), PreconditionFailed, TagImmutable,
+    QuotaExceeded.
     Locks: repository (KEY SHARE), repository_blob (KEY SHARE), manifest (SHARE, or NO KEY UPDATE to revive), tag,
     quota.
     """
@@ -65,7 +66,7 @@ def put_manifest(
 
     def work() -> PutResult:
         now = timezone.now()
-        hold_repository(repository_id)
+        repository = hold_repository(repository_id)
         links = _hold_blobs(repository_id, project_id, blobs, now)
         known = hold_manifests(repository_id, children, own=[digest], now=now)
         if missing := (blobs - links.keys()) | (set(children) - known.keys()):
@@ -80,7 +81,7 @@ def put_manifest(
                 [known[child] for child in children],
             )
         absent = require_tags(repository_id, tags, if_match=if_match, if_none_match=if_none_match)
-        moved = set_tags(repository_id, tags, manifest_id, now, must_be_new=absent)
+        moved = set_tags(repository, tags, manifest_id, now, must_be_new=absent)
         publish("manifest.pushed", now, repository=repository_id, digest=digest, tags=list(tags), by=pushed_by)
         charge(project_id, len(payload) if created else 0)
         return PutResult(manifest_id, digest, created, moved)

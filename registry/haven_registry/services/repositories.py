@@ -9,8 +9,9 @@ from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.errors import Conflict, ProjectUnknown
 from haven_core.events.outbox import publish
+from haven_core.policies.hooks import HeldRepository, before_delete
 from haven_registry.errors import RepositoryUnknown
-from haven_registry.models import Repository
+from haven_registry.models import Repository, Tag
 
 
 def get_or_create_repository(project_id: int, name: str) -> int:
@@ -42,34 +43,36 @@ def get_or_create_repository(project_id: int, name: str) -> int:
     return run_write(create)
 
 
-def hold_repository(repository_id: int) -> int:
-    """First lock of a write below a repository; returns the project's id. Raises RepositoryUnknown.
+def hold_repository(repository_id: int) -> HeldRepository:
+    """First lock of a write below a repository, and what hooks want to know of it. Raises RepositoryUnknown.
 
     Lock: repository (KEY SHARE): shared by all pushers, refused to purge.
     """
     rows = backend.sql(
-        "SELECT project_id FROM repository WHERE id = %s AND deleted_at IS NULL"
+        "SELECT id, project_id, name, full_name FROM repository WHERE id = %s AND deleted_at IS NULL"
         + backend.lock("KEY SHARE", "repository"),
         repository_id,
     )
     if not rows:
         raise RepositoryUnknown
-    return int(rows[0][0])
+    return HeldRepository(*rows[0])
 
 
 def delete_repository(repository_id: int) -> None:
     """Into the trash with everything in it, by one row: a push in flight lands before the delete and shares its fate.
 
-    Restorable for restore_window. Raises RepositoryUnknown. Lock: repository (NO KEY UPDATE).
+    Restorable for restore_window. Raises RepositoryUnknown, TagImmutable when a tag in it is.
+    Lock: repository (UPDATE): pushes end first, so no immutable tag appears between look and delete.
     """
     now = timezone.now()
 
     def work() -> None:
-        changed = Repository.objects.filter(id=repository_id, deleted_at=None).update(
-            deleted_at=now, purge_after=now + config().restore_window
-        )
-        if not changed:
+        live = Repository.objects.filter(id=repository_id, deleted_at=None)
+        if not backend.locked(live.values_list("id"), "UPDATE"):
             raise RepositoryUnknown
+        [held] = live.values_list("id", "project_id", "name", "full_name")
+        before_delete(HeldRepository(*held), Tag.objects.filter(repository_id=repository_id).values_list("name", flat=True))
+        live.update(deleted_at=now, purge_after=now + config().restore_window)
         publish("repository.deleted", now, repository=repository_id)
 
     run_write(work)
