@@ -170,7 +170,9 @@ def list_rules(project_id: int, *, offset: int = 0, limit: int = MAX_RULES) -> t
     rules = ImmutableRule.objects.filter(project_id=project_id)
     page = rules.order_by("id")[offset : offset + limit]
     return [
-        RuleView(rule.pk, rule.is_disabled, rule.priority, rule.params, Selector(**rule.repository), Selector(**rule.tag))
+        RuleView(
+            rule.pk, rule.is_disabled, rule.priority, rule.params, Selector(**rule.repository), Selector(**rule.tag)
+        )
         for rule in page
     ], rules.count()
 

@@ -27,7 +27,7 @@ class RetentionPolicy(models.Model):
 
 
 class RetentionExecution(models.Model):
-    """A run of a policy by its rules at that time; the newest of a policy are kept.
+    """A run of a policy, by its rules and mode at that time; the newest of a policy are kept.
 
     heartbeat_at: the worker that runs it moves this on; when it stops, another takes over and attempt grows, so that
         the first one finds itself replaced.
@@ -39,6 +39,8 @@ class RetentionExecution(models.Model):
     trigger = models.CharField(max_length=16)
     started_by = models.CharField(max_length=300, default="", blank=True)
     is_dry_run = models.BooleanField()
+    rules = models.JSONField()
+    mode = models.CharField(max_length=8)
     status = models.CharField(max_length=8, default=PENDING)
     is_stopping = models.BooleanField(default=False)
     attempt = models.IntegerField(default=0)

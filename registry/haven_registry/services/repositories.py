@@ -71,7 +71,9 @@ def delete_repository(repository_id: int) -> None:
         if not backend.locked(live.values_list("id"), "UPDATE"):
             raise RepositoryUnknown
         [held] = live.values_list("id", "project_id", "name", "full_name")
-        before_delete(HeldRepository(*held), Tag.objects.filter(repository_id=repository_id).values_list("name", flat=True))
+        before_delete(
+            HeldRepository(*held), Tag.objects.filter(repository_id=repository_id).values_list("name", flat=True)
+        )
         live.update(deleted_at=now, purge_after=now + config().restore_window)
         publish("repository.deleted", now, repository=repository_id)
 

@@ -1,5 +1,6 @@
 """The matcher of policies, against what doublestar's documentation says and against a slow reader of the same language."""
 
+import contextlib
 import re
 import time
 
@@ -83,10 +84,8 @@ def test_against_a_slow_reference(components: list[tuple[str, str]], name: str) 
 
 @given(st.text("a*?[]{},\\/-^", max_size=40), st.text("a/-", max_size=12))
 def test_any_text_is_matched_or_refused(pattern: str, name: str) -> None:
-    try:
+    with contextlib.suppress(PatternInvalid):
         assert compile_pattern(pattern).matches(name) in (True, False)
-    except PatternInvalid as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize(
