@@ -1,5 +1,6 @@
 """Retention on a real repository: what a dry run says is what the run removes."""
 
+import json
 import random
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.support.site import Site
 
 
 def keep(template: str, parameter: int = 0, tags: str = "**", untagged: bool = True) -> dict[str, Any]:
-    extras = '{"untagged":%s}' % str(untagged).lower()
+    extras = json.dumps({"untagged": untagged})
     return {
         "template": template, "params": {template: parameter},
         "tag_selectors": [Selector("doublestar", "matches", tags, extras)],
@@ -48,7 +49,8 @@ def test_the_youngest_stay_and_the_rest_is_in_the_trash(site: Site, clock: Clock
     assert live(site) == before
     [task] = RetentionTask.objects.filter(execution_id=execution)
     assert (task.status, task.total, task.retained) == ("Success", 4, 2)
-    assert task.log.count("| DEL") == 2 and pushed[0] in task.log
+    assert task.log.count("| DEL") == 2
+    assert pushed[0] in task.log
     run.run_retention(policy_id, False, run.SCHEDULE)
     assert [site.is_live(digest) for digest in pushed] == [False, False, True, True]
     restore_manifest(repository_id=site.repository, digest=pushed[0])
