@@ -1,13 +1,11 @@
 """Immutable tags, through every service that could touch one."""
 
-import threading
 from collections.abc import Callable
 
 import pytest
-from django.db import connection, connections
 
 from haven_core.domain.selectors import Selector
-from haven_core.errors import BadRequest, Conflict, HavenError, NotFound, ProjectUnknown, TagImmutable
+from haven_core.errors import BadRequest, Conflict, NotFound, ProjectUnknown, TagImmutable
 from haven_core.models import ImmutableRule, OutboxEvent
 from haven_core.policies import immutability
 from haven_registry.models import Manifest, Tag, TagHistory
@@ -15,7 +13,7 @@ from haven_registry.services import repositories, tags
 from haven_registry.services.copying import copy_artifact
 from haven_registry.services.delete import delete_manifest
 from haven_registry.services.restore import restore_manifest
-from tests.support.documents import digest_of, image, index
+from tests.support.documents import image, index
 from tests.support.site import Site
 
 
@@ -155,57 +153,3 @@ def test_another_process_follows_within_the_bound(site: Site, monkeypatch: pytes
     with pytest.raises(TagImmutable):
         site.push(b"d", "v1")
     assert site.tag("v1") == last
-
-
-def _at_once(actions: list[Callable[[], object]]) -> list[object]:
-    """Run all in threads of their own; what each returned or raised."""
-    results: list[object] = [None] * len(actions)
-    barrier = threading.Barrier(len(actions))
-
-    def run(number: int) -> None:
-        barrier.wait()
-        try:
-            results[number] = actions[number]()
-        except HavenError as error:
-            results[number] = error
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(actions))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
-
-
-needs_processes = pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="an in-memory test database has one connection"
-)
-
-
-@needs_processes
-@pytest.mark.parametrize("round_number", range(5))
-def test_of_pushes_of_one_new_tag_at_once_one_wins(site: Site, round_number: int):
-    protect(site.first)
-    payloads = [image(site.upload(b"%d %d" % (number, round_number))) for number in range(6)]
-    results = _at_once([lambda payload=payload: site.put(payload, "v1") for payload in payloads])
-    won = [number for number, result in enumerate(results) if not isinstance(result, Exception)]
-    assert len(won) == 1
-    assert all(isinstance(result, TagImmutable) for number, result in enumerate(results) if number not in won)
-    assert site.tag("v1") == digest_of(payloads[won[0]])
-    assert TagHistory.objects.count() == 0
-
-
-@needs_processes
-@pytest.mark.parametrize("round_number", range(5))
-def test_a_push_beside_the_delete_of_its_repository(site: Site, round_number: int):
-    protect(site.first)
-    payload = image(site.upload(b"%d" % round_number))
-    pushed, deleted = _at_once(
-        [lambda: site.put(payload, "v1"), lambda: repositories.delete_repository(site.repository)]
-    )
-    if isinstance(deleted, TagImmutable):
-        assert site.tag("v1") == digest_of(payload)
-    else:
-        assert isinstance(pushed, Exception), "an immutable tag went with its repository"

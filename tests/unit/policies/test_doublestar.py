@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from haven_core.domain.doublestar import MAX_PATTERN_LENGTH, PatternInvalid, compile_pattern
@@ -79,7 +79,12 @@ def test_against_a_slow_reference(components: list[tuple[str, str]], name: str) 
     wanted = [(part, e) for part, e in components]
     # `**` made of two stars of a component is a doublestar only when it is the whole component
     wanted = [("**", "") if part == "**" else (part, e) for part, e in wanted]
-    assert compile_pattern(text).matches(name) is bool(_reference(wanted).fullmatch(name))
+    try:
+        pattern = compile_pattern(text)
+    except PatternInvalid as error:
+        assert "too many alternatives" in str(error)  # noqa: PT017  # the one reason for which a good pattern is refused
+        reject()
+    assert pattern.matches(name) is bool(_reference(wanted).fullmatch(name))
 
 
 @given(st.text("a*?[]{},\\/-^", max_size=40), st.text("a/-", max_size=12))
