@@ -8,3 +8,8 @@ class GcConfig(AppConfig):
 
     name = "haven_gc"
     label = "gc"
+
+    def ready(self) -> None:
+        from haven_gc.retention import scheduled
+
+        scheduled.register()

@@ -5,7 +5,6 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from haven_api.access import KEEPERS, require_role
 from haven_api.paging import page_headers, requested_page
 from haven_api.rule_bodies import RuleBody, parse, render_selector
 from haven_api.views.base import ApiView
@@ -14,15 +13,16 @@ from haven_core.domain.selectors import Selector
 from haven_core.errors import BadRequest
 from haven_core.policies import immutability
 from haven_core.policies.immutability import RuleView
+from haven_core.rbac.permissions import Action, Resource, require
 
 ACTION, TEMPLATE = "immutable", "immutable_template"
 
 
 class _View(ApiView):
-    def project_of(self, request: Request, name_or_id: str) -> int:
-        """The project's id, for who may keep its rules."""
+    def project_of(self, request: Request, name_or_id: str, action: Action) -> int:
+        """The project's id, for who may do that with its rules."""
         project = requested_project(self.actor, request, name_or_id)
-        require_role(self.actor, project, KEEPERS)
+        require(self.actor, project, Resource.IMMUTABLE_TAG, action)
         return project.project_id
 
 
@@ -33,13 +33,13 @@ class ImmutableRules(_View):
         """List."""
         page = requested_page(request)
         rules, total = immutability.list_rules(
-            self.project_of(request, name_or_id), offset=page.offset, limit=page.size
+            self.project_of(request, name_or_id, Action.LIST), offset=page.offset, limit=page.size
         )
         return Response([_render(rule) for rule in rules], headers=page_headers(request, page, total))
 
     def post(self, request: Request, name_or_id: str) -> Response:
         """Create."""
-        project_id = self.project_of(request, name_or_id)
+        project_id = self.project_of(request, name_or_id, Action.CREATE)
         sent = _parse(request.data)
         del sent["id"]
         rule_id = immutability.create_rule(project_id=project_id, by=self.actor.name, **sent)
@@ -51,7 +51,7 @@ class OneImmutableRule(_View):
 
     def put(self, request: Request, name_or_id: str, rule_id: int) -> Response:
         """Replace, which also turns it on or off."""
-        project_id = self.project_of(request, name_or_id)
+        project_id = self.project_of(request, name_or_id, Action.UPDATE)
         sent = _parse(request.data)
         if sent.pop("id") not in (None, 0, rule_id):
             raise BadRequest("the immutable_rule_id doesn't match the id in the payload body of ImmutableRule")
@@ -60,7 +60,7 @@ class OneImmutableRule(_View):
 
     def delete(self, request: Request, name_or_id: str, rule_id: int) -> Response:
         """Delete."""
-        project_id = self.project_of(request, name_or_id)
+        project_id = self.project_of(request, name_or_id, Action.DELETE)
         immutability.delete_rule(project_id=project_id, rule_id=rule_id, by=self.actor.name)
         return Response(status=200)
 

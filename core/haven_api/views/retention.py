@@ -8,7 +8,6 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from haven_api.access import BUILDERS, require_role
 from haven_api.paging import page_headers, requested_page
 from haven_api.rule_bodies import ExecutionBody, OperationBody, PolicyBody, parse, render_selector
 from haven_api.views.base import ApiView, timestamp
@@ -16,6 +15,7 @@ from haven_core.domain.retention import TEMPLATES, Decision
 from haven_core.domain.selectors import DOUBLESTAR, REPOSITORY_DECORATIONS, TAG_DECORATIONS
 from haven_core.errors import BadRequest, Forbidden, NotFound
 from haven_core.projects import selectors
+from haven_core.rbac.permissions import Action, Resource, require
 from haven_core.retention import policies
 from haven_core.retention.models import RetentionPolicy
 from haven_core.retention.policies import PolicyView
@@ -54,17 +54,17 @@ class RetentionMetadata(ApiView):
 
 
 class _View(ApiView):
-    def policy_of(self, policy_id: int) -> PolicyView:
+    def policy_of(self, policy_id: int, action: Action) -> PolicyView:
         """A policy the caller may use. Missing and hidden look alike: 403; 404 for a system administrator."""
         actor = self.require_login()
         policy = policies.find_policy(policy_id)
         project = None if policy is None else selectors.find_project(actor, policy.project_id)
         if policy is None or project is None:
             raise NotFound(f"no such retention policy with id {policy_id}") if actor.is_sysadmin else Forbidden
-        require_role(actor, project, BUILDERS)
+        require(actor, project, Resource.TAG_RETENTION, action)
         return policy
 
-    def requested_policy(self, data: Any) -> dict[str, Any]:
+    def requested_policy(self, data: Any, action: Action) -> dict[str, Any]:
         """What a body says of a policy, for a project whose retention the caller may change."""
         actor = self.require_login()
         sent = parse(PolicyBody, data)
@@ -74,7 +74,7 @@ class _View(ApiView):
         project = selectors.find_project(actor, project_id)
         if project is None:
             raise BadRequest(f"invalid Project id {project_id}") if actor.is_sysadmin else Forbidden
-        require_role(actor, project, BUILDERS)
+        require(actor, project, Resource.TAG_RETENTION, action)
         if sent["algorithm"] != "or":
             raise BadRequest('the algorithm is "or"')
         trigger = sent.get("trigger") or {}
@@ -95,7 +95,7 @@ class Retentions(_View):
 
     def post(self, request: Request) -> Response:
         """Create a project's policy."""
-        policy_id = policies.create_policy(by=self.actor.name, **self.requested_policy(request.data))
+        policy_id = policies.create_policy(by=self.actor.name, **self.requested_policy(request.data, Action.CREATE))
         return Response(status=201, headers={"Location": f"{request.path.rstrip('/')}/{policy_id}"})
 
 
@@ -104,17 +104,19 @@ class OneRetention(_View):
 
     def get(self, _request: Request, policy_id: int) -> Response:
         """Read."""
-        return Response(_render_policy(self.policy_of(policy_id)))
+        return Response(_render_policy(self.policy_of(policy_id, Action.READ)))
 
     def put(self, request: Request, policy_id: int) -> Response:
         """Replace."""
-        self.policy_of(policy_id)
-        policies.update_policy(policy_id=policy_id, by=self.actor.name, **self.requested_policy(request.data))
+        self.policy_of(policy_id, Action.UPDATE)
+        policies.update_policy(
+            policy_id=policy_id, by=self.actor.name, **self.requested_policy(request.data, Action.UPDATE)
+        )
         return Response(status=200)
 
     def delete(self, _request: Request, policy_id: int) -> Response:
         """Delete, with the history of its runs."""
-        policies.delete_policy(self.policy_of(policy_id).id, by=self.actor.name)
+        policies.delete_policy(self.policy_of(policy_id, Action.DELETE).id, by=self.actor.name)
         return Response(status=200)
 
 
@@ -124,12 +126,14 @@ class RetentionExecutions(_View):
     def get(self, request: Request, policy_id: int) -> Response:
         """List, newest first."""
         page = requested_page(request)
-        found, total = history.list_executions(self.policy_of(policy_id).id, offset=page.offset, limit=page.size)
+        found, total = history.list_executions(
+            self.policy_of(policy_id, Action.LIST).id, offset=page.offset, limit=page.size
+        )
         return Response([_render_execution(one) for one in found], headers=page_headers(request, page, total))
 
     def post(self, request: Request, policy_id: int) -> Response:
         """Run now, or see what a run would do."""
-        policy = self.policy_of(policy_id)
+        policy = self.policy_of(policy_id, Action.UPDATE)
         sent = parse(ExecutionBody, request.data)
         execution_id = run.start_retention(policy.id, dry_run=sent["dry_run"], trigger=run.MANUAL, by=self.actor.name)
         dispatch.hand_over(execution_id)
@@ -141,7 +145,7 @@ class OneRetentionExecution(_View):
 
     def patch(self, request: Request, policy_id: int, execution_id: int) -> Response:
         """Stop."""
-        policy = self.policy_of(policy_id)
+        policy = self.policy_of(policy_id, Action.UPDATE)
         if parse(OperationBody, request.data)["action"] != "stop":
             raise BadRequest("action should be 'stop'")
         run.stop_execution(policy.id, execution_id)
@@ -153,7 +157,7 @@ class RetentionTasks(_View):
 
     def get(self, request: Request, policy_id: int, execution_id: int) -> Response:
         """List."""
-        policy, page = self.policy_of(policy_id), requested_page(request)
+        policy, page = self.policy_of(policy_id, Action.LIST), requested_page(request)
         found, total = history.list_tasks(policy.id, execution_id, offset=page.offset, limit=page.size)
         if not total and not history.has_execution(policy.id, execution_id):
             raise NotFound("retention execution not found")
@@ -165,7 +169,7 @@ class RetentionTaskLog(_View):
 
     def get(self, _request: Request, policy_id: int, execution_id: int, task_id: int) -> HttpResponse:
         """The log, also while the run goes on."""
-        log = history.read_log(self.policy_of(policy_id).id, execution_id, task_id)
+        log = history.read_log(self.policy_of(policy_id, Action.READ).id, execution_id, task_id)
         if log is None:
             raise NotFound("retention task not found")
         return HttpResponse(log, content_type="text/plain; charset=utf-8")
@@ -176,7 +180,7 @@ class RetentionPreview(_View):
 
     def post(self, request: Request) -> Response:
         """Name what would go, and why."""
-        sent = self.requested_policy(request.data)
+        sent = self.requested_policy(request.data, Action.READ)
         if sent["mode"] not in (RetentionPolicy.ARTIFACT, RetentionPolicy.TAG):
             raise BadRequest('mode is "artifact" or "tag"')
         found = preview(sent["project_id"], sent["rules"], sent["mode"])

@@ -7,12 +7,13 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from haven_core.accounts import passwords
-from haven_core.accounts.throttle import Throttle
+from haven_core.accounts import passwords, throttle
+from haven_core.audit.services import record_login
 from haven_core.caches import TimedCache
 from haven_core.db import backend
 from haven_core.domain.actor import Actor
 from haven_core.domain.names import MAX_LENGTH
+from haven_core.domain.origin import Origin
 
 CACHE_SECONDS = 10.0
 
@@ -22,7 +23,6 @@ _key = secrets.token_bytes(
 _verdicts: TimedCache[bytes, bool] = TimedCache(seconds=CACHE_SECONDS, limit=10_000)
 _running: dict[bytes, "Future[bool]"] = {}
 _running_lock = threading.Lock()
-_throttle = Throttle()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,11 @@ _NOBODY = _Account(user_id=0, stored="", is_sysadmin=False, epoch=0)
 def verify_basic(username: str, password: str, *, address: str = "") -> Actor | None:
     """The actor these credentials prove, or None. `address`: the client's, as the trusted gateway names it.
 
-    One SQL statement always, which reads the account as it is now, and one slow hash unless the same credentials were
-    judged in the last CACHE_SECONDS under the same credential epoch: a new password or a disabled account counts at
-    once, in every process. Equal requests that arrive together share one hash. An unknown name costs what a known one
-    does. Repeating a wrong password counts as one guess, since clients do so by themselves (POST, then GET).
+    One SQL statement always, which reads the account as it is now. One slow hash, and the throttle's statement, unless
+    the same credentials were judged in the last CACHE_SECONDS under the same credential epoch: a new password or a
+    disabled account counts at once, in every process. Equal requests that arrive together share one hash. An unknown
+    name costs what a known one does. Repeating a wrong password counts as one guess, since clients do so by themselves
+    (POST, then GET).
 
     Raises TooManyRequests after too many failures for this name from this network; proven credentials still pass.
     """
@@ -59,9 +60,8 @@ def verify_basic(username: str, password: str, *, address: str = "") -> Actor | 
 
 
 def forget_credentials() -> None:
-    """Drop all verdicts and counted failures of this process."""
+    """Drop all verdicts of this process."""
     _verdicts.clear()
-    _throttle.clear()
 
 
 def _read(username: str) -> _Account:
@@ -108,11 +108,11 @@ def _judge(fingerprint: bytes, account: _Account, username: str, password: str, 
 
 
 def _hash_and_count(fingerprint: bytes, account: _Account, username: str, password: str, address: str) -> bool:
-    _throttle.check(username, address)
+    attempt = throttle.begin(username, address)
     proven = passwords.matches(password, account.stored)
     _verdicts.put(fingerprint, proven)
-    if proven:
-        _throttle.succeeded(username, address)
-    else:
-        _throttle.failed(username, address)
+    (throttle.succeeded if proven else throttle.failed)(attempt)
+    if not proven:
+        # the name of no account may be a password somebody typed into the wrong field
+        record_login(Origin(username if account.user_id else "", address), is_success=False)
     return proven

@@ -1,1 +1,1 @@
-"""What may refuse a change: hooks that the data plane calls, and the rules of projects behind them."""
+"""What may stop a write that the caller has the right to: asked by every room that writes. And the rules behind it."""

@@ -1,7 +1,7 @@
 """Making and changing retention policies."""
 
-import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,16 @@ from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.errors import BadRequest, NotFound, ProjectUnknown
 from haven_core.events.outbox import publish
+from haven_core.jobs.cron import CUSTOM, checked_cron
+from haven_core.jobs.errors import ScheduleUnknown
+from haven_core.jobs.schedules import remove_schedule, set_schedule
 from haven_core.projects.models import Project
 from haven_core.retention.models import RetentionExecution, RetentionPolicy, RetentionTask
 from haven_core.retention.rules import check_rules
 
 METADATA_KEY = "retention_id"
+KIND = "RETENTION"  # of the job that begins a scheduled run; its subject is the policy
 SCHEDULE = "Schedule"
-_CRON_FIELD = re.compile(r"[0-9A-Za-z*?/,\-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ def create_policy(
         publish("retention_policy.created", now, project=project_id, policy=policy.pk, by=by)
         return int(policy.pk)
 
-    return run_write(work)
+    policy_id = run_write(work)
+    _schedule(policy_id, values["cron"], by)
+    return policy_id
 
 
 def update_policy(
@@ -93,6 +98,7 @@ def update_policy(
         publish("retention_policy.updated", now, project=project_id, policy=policy_id, by=by)
 
     run_write(work)
+    _schedule(policy_id, values["cron"], by)
 
 
 def delete_policy(policy_id: int, *, by: str = "") -> None:
@@ -117,6 +123,17 @@ def delete_policy(policy_id: int, *, by: str = "") -> None:
         publish("retention_policy.deleted", now, project=project_id, policy=policy_id, by=by)
 
     run_write(work)
+    _schedule(policy_id, "", by)
+
+
+def _schedule(policy_id: int, cron: str, by: str) -> None:
+    """Make the schedule what the policy says, in a transaction after its own: a crash in between leaves the old one, and
+    one that is left of a deleted policy starts nothing."""
+    if cron:
+        set_schedule(KIND, word=CUSTOM, cron=cron, subject_id=policy_id, created_by=by)
+    else:
+        with suppress(ScheduleUnknown):
+            remove_schedule(KIND, subject_id=policy_id)
 
 
 def _hold_project(project_id: int) -> Project:
@@ -132,9 +149,7 @@ def _hold_project(project_id: int) -> Project:
 def _checked(rules: Sequence[Mapping[str, Any]], trigger_kind: str, cron: str, mode: str) -> dict[str, Any]:
     if trigger_kind not in ("", SCHEDULE):
         raise BadRequest(f'the kind of the trigger is "{SCHEDULE}"')
-    fields = cron.split()
-    if cron and (len(fields) != 6 or len(cron) > 128 or not all(_CRON_FIELD.fullmatch(field) for field in fields)):
-        raise BadRequest("cron has six fields: second, minute, hour, day of month, month, day of week")
+    cron = checked_cron(CUSTOM, cron) if cron.strip() else ""
     if mode not in (RetentionPolicy.ARTIFACT, RetentionPolicy.TAG):
         raise BadRequest('mode is "artifact" or "tag"')
-    return {"rules": check_rules(rules), "trigger_kind": trigger_kind, "cron": " ".join(fields), "mode": mode}
+    return {"rules": check_rules(rules), "trigger_kind": trigger_kind, "cron": cron, "mode": mode}

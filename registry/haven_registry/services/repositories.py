@@ -1,5 +1,8 @@
 """Repositories: make, hold, delete, restore."""
 
+from datetime import datetime
+from typing import Any
+
 from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
@@ -7,6 +10,7 @@ from django.utils import timezone
 from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
+from haven_core.domain.origin import HAVEN, Origin
 from haven_core.errors import Conflict, ProjectUnknown
 from haven_core.events.outbox import publish
 from haven_core.policies.hooks import HeldRepository, before_delete
@@ -14,7 +18,7 @@ from haven_registry.errors import RepositoryUnknown
 from haven_registry.models import Repository, Tag
 
 
-def get_or_create_repository(project_id: int, name: str) -> int:
+def get_or_create_repository(project_id: int, name: str, origin: Origin = HAVEN) -> int:
     """The id of the project's live repository `name`, made if need be; the first push creates it.
 
     Raises ProjectUnknown for a deleted project. Locks, only when it creates: project (SHARE).
@@ -29,12 +33,14 @@ def get_or_create_repository(project_id: int, name: str) -> int:
         if not projects:
             raise ProjectUnknown
         now = timezone.now()
+        full_name = f"{projects[0][0]}/{name}"
         rows = backend.insert(
             Repository, ["project", "name", "full_name", "created_at"],
-            [(project_id, name, f"{projects[0][0]}/{name}", now)], on_conflict="DO NOTHING",
+            [(project_id, name, full_name, now)], on_conflict="DO NOTHING",
         )  # fmt: skip
         if rows:
-            publish("repository.created", now, repository=rows[0][0], project=project_id, name=name)
+            held = HeldRepository(rows[0][0], project_id, name, full_name)
+            publish_about(held.id, held, "repository.created", now, origin)
         repository_id: int = (rows or backend.sql(find, project_id, name))[0][0]
         return repository_id
 
@@ -58,7 +64,18 @@ def hold_repository(repository_id: int) -> HeldRepository:
     return HeldRepository(*rows[0])
 
 
-def delete_repository(repository_id: int) -> None:
+def publish_about(
+    repository_id: int, held: HeldRepository, topic: str, now: datetime, origin: Origin, **payload: Any
+) -> None:
+    """Record an event of a repository the caller holds. It names all that a reader of the log wants to know, because the
+    repository may be gone when it is read."""
+    publish(
+        topic, now, repository=repository_id, project=held.project_id, name=held.full_name,
+        by=origin.name, address=origin.address, **payload,
+    )  # fmt: skip
+
+
+def delete_repository(repository_id: int, origin: Origin = HAVEN) -> None:
     """Into the trash with everything in it, by one row: a push in flight lands before the delete and shares its fate.
 
     Restorable for restore_window. Raises RepositoryUnknown, TagImmutable when a tag in it is.
@@ -70,17 +87,15 @@ def delete_repository(repository_id: int) -> None:
         live = Repository.objects.filter(id=repository_id, deleted_at=None)
         if not backend.locked(live.values_list("id"), "UPDATE"):
             raise RepositoryUnknown
-        [held] = live.values_list("id", "project_id", "name", "full_name")
-        before_delete(
-            HeldRepository(*held), Tag.objects.filter(repository_id=repository_id).values_list("name", flat=True)
-        )
+        held = _name_of(repository_id)
+        before_delete(held, Tag.objects.filter(repository_id=repository_id).values_list("name", flat=True))
         live.update(deleted_at=now, purge_after=now + config().restore_window)
-        publish("repository.deleted", now, repository=repository_id)
+        publish_about(repository_id, held, "repository.deleted", now, origin)
 
     run_write(work)
 
 
-def restore_repository(repository_id: int) -> None:
+def restore_repository(repository_id: int, origin: Origin = HAVEN) -> None:
     """Out of the trash, with everything that was in it. Lock: repository (NO KEY UPDATE).
 
     Raises RepositoryUnknown once its purge may have begun, Conflict when a live repository has the name by now.
@@ -93,9 +108,16 @@ def restore_repository(repository_id: int) -> None:
         )
         if not trashed.update(deleted_at=None, purge_after=None):
             raise RepositoryUnknown
-        publish("repository.restored", now, repository=repository_id)
+        publish_about(repository_id, _name_of(repository_id), "repository.restored", now, origin)
 
     try:
         run_write(work)
     except IntegrityError:  # the one constraint that this can break is the name's
         raise Conflict("a repository of that name exists") from None
+
+
+def _name_of(repository_id: int) -> HeldRepository:
+    """Of a row that the caller's own update holds."""
+    return HeldRepository(
+        *Repository.objects.values_list("id", "project_id", "name", "full_name").get(id=repository_id)
+    )

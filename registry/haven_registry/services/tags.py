@@ -9,38 +9,40 @@ from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.fields import decode_digest
 from haven_core.db.transactions import run_write
-from haven_core.events.outbox import publish
+from haven_core.domain.origin import HAVEN, Origin
 from haven_core.policies.hooks import HeldRepository, before_delete, before_push
 from haven_registry.errors import ManifestUnknown, PreconditionFailed, TagsChanged, TagUnknown
 from haven_registry.models import Manifest, Tag, TagHistory
-from haven_registry.services.repositories import hold_repository
+from haven_registry.services.repositories import hold_repository, publish_about
 
 # one statement moves the tags and RETURNs what they meant before; a new row has no previous
 _MOVE = """(repository_id, name) DO UPDATE SET previous_manifest_id = tag.manifest_id,
   manifest_id = excluded.manifest_id, updated_at = excluded.updated_at, restored_at = NULL"""
 
 
-def move_tag(*, repository_id: int, name: str, digest: str) -> str | None:
+def move_tag(*, repository_id: int, name: str, digest: str, origin: Origin = HAVEN) -> str | None:
     """Make the tag name the manifest; returns the digest it named before, None if it is new or the same.
 
     Raises RepositoryUnknown, ManifestUnknown, TagImmutable. Locks: repository (KEY SHARE), manifest (SHARE), tag.
     """
 
     def work() -> str | None:
-        repository = hold_repository(repository_id)
+        held = hold_repository(repository_id)
         manifests = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
         rows = backend.locked(manifests.values_list("id"), "SHARE")
         if not rows:
             raise ManifestUnknown
         now = timezone.now()
-        moved = set_tags(repository, [name], rows[0][0], now)
-        publish("tag.moved", now, repository=repository_id, tag=name, digest=digest, previous=moved.get(name))
+        moved = set_tags(held, [name], rows[0][0], now)
+        publish_about(repository_id, held, "tag.moved", now, origin, tag=name, digest=digest, previous=moved.get(name))
         return moved.get(name)
 
     return run_write(work)
 
 
-def delete_tag(*, repository_id: int, name: str, only_if_pushed_at: datetime | None = None) -> str:
+def delete_tag(
+    *, repository_id: int, name: str, only_if_pushed_at: datetime | None = None, origin: Origin = HAVEN
+) -> str:
     """Remove the tag, never its manifest; returns the digest it named.
 
     only_if_pushed_at: what a decision about the tag was based on; a tag that was pushed since stays.
@@ -48,7 +50,7 @@ def delete_tag(*, repository_id: int, name: str, only_if_pushed_at: datetime | N
     """
 
     def work() -> str:
-        repository = hold_repository(repository_id)
+        held = hold_repository(repository_id)
         tags = Tag.objects.filter(repository_id=repository_id, name=name)
         rows = backend.locked(tags.values_list("id", "manifest_id"), "UPDATE")
         if not rows:
@@ -57,8 +59,8 @@ def delete_tag(*, repository_id: int, name: str, only_if_pushed_at: datetime | N
             raise TagsChanged
         now = timezone.now()
         [(tag_id, manifest_id)] = rows
-        digests = drop_tags(repository, [(tag_id, name, manifest_id)], TagHistory.DELETED, now)
-        publish("tag.deleted", now, repository=repository_id, tag=name, digest=digests[name])
+        digests = drop_tags(held, [(tag_id, name, manifest_id)], TagHistory.DELETED, now)
+        publish_about(repository_id, held, "tag.deleted", now, origin, tag=name, digest=digests[name])
         return digests[name]
 
     return run_write(work)
@@ -76,7 +78,7 @@ def set_tags(
     was replaced, by name. Raises PreconditionFailed (must_be_new), TagImmutable. Locks: tag (upsert, by name).
 
     The policy is asked after the upsert, about what it found there: of two pushes of a new immutable tag the second
-    waits for the first and is refused (ADR 0011).
+    waits for the first and is refused (ADR 0013).
     """
     ordered = sorted(set(names))
     if not ordered:

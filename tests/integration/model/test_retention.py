@@ -2,15 +2,17 @@
 
 import json
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from haven_core.domain.selectors import Selector
-from haven_core.models import RetentionExecution, RetentionTask
+from haven_core.errors import BadRequest
+from haven_core.models import RetentionExecution, RetentionPolicy, RetentionTask, Schedule
 from haven_core.policies import immutability
 from haven_core.retention import policies
-from haven_gc.retention import run
+from haven_gc.retention import dispatch, run, scheduled
 from haven_registry.models import Manifest, Tag
 from haven_registry.services.restore import restore_manifest
 from tests.integration.model.conftest import Clock
@@ -122,3 +124,36 @@ def test_a_dry_run_equals_the_run(site: Site, clock: Clock, mode: str, seed: int
     ]
     assert (dry.total, dry.retained) == (real.total, real.retained)
     assert live(site) <= before
+
+
+def test_the_schedule_follows_the_policy_and_starts_runs(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dispatch, "hand_over", lambda _: None)
+    digest = site.push(b"a", "v1")
+    rule = keep("latestPushedK", 0)
+    with pytest.raises(BadRequest):
+        policies.create_policy(project_id=site.first, rules=[rule], cron="0 0 0 * *")
+    assert RetentionPolicy.objects.count() == 0
+    policy_id = policies.create_policy(project_id=site.first, rules=[rule], cron="0 0 0 * * *")
+    assert Schedule.objects.get().subject_id == policy_id
+    execution = scheduled.start_scheduled(SimpleNamespace(subject_id=policy_id))["execution"]  # type: ignore[arg-type]
+    assert run.run_execution(execution) is True
+    assert RetentionExecution.objects.get().trigger == "SCHEDULE"
+    assert not site.is_live(digest)
+    policies.update_policy(policy_id=policy_id, project_id=site.first, rules=[rule])
+    assert Schedule.objects.count() == 0
+    policies.delete_policy(policy_id)
+    assert scheduled.start_scheduled(SimpleNamespace(subject_id=policy_id)) == {}  # type: ignore[arg-type]
+
+
+def test_another_worker_goes_on_where_one_was_lost(site: Site, clock: Clock):
+    digest = site.push(b"a", "v1")
+    execution = run.start_retention(policy(site, keep("latestPushedK", 0)), dry_run=False, trigger=run.MANUAL)
+    lost = run._claim(execution)
+    assert lost is not None
+    assert run.run_execution(execution) is False  # it is somebody's
+    clock.advance(seconds=61)
+    assert run.find_due_executions() == [execution]
+    assert run.run_execution(execution) is True
+    assert not site.is_live(digest)
+    with pytest.raises(run._LostError):
+        lost.keep()
