@@ -111,6 +111,15 @@ class ProjectInUse(HavenError):
     message = "the project contains repositories, can not be deleted"
 
 
+class TagImmutable(HavenError):
+    """A rule of the project makes the tag immutable (Harbor's 412): nobody moves or removes it, nor what it names."""
+
+    status = 412
+    oci_code = "DENIED"
+    api_code = "PRECONDITION"
+    message = "the tag is configured as immutable"
+
+
 class TooManyRequests(HavenError):
     """Slow down. retry_after_seconds: when the next attempt will be looked at; goes into Retry-After."""
 

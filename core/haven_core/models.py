@@ -8,9 +8,11 @@ from haven_core.events.models import DeliveryCursor, OutboxEvent
 from haven_core.groups.models import GroupMembership, UserGroup
 from haven_core.jobs.models import Execution, LogChunk, Pause, Schedule, Task, Worker
 from haven_core.labels.models import Label
+from haven_core.policies.models import ImmutableRule
 from haven_core.projects.models import Project, ProjectMember
 from haven_core.quotas.models import ProjectQuota
 from haven_core.rbac.models import CustomRole
+from haven_core.retention.models import RetentionExecution, RetentionPolicy, RetentionTask
 from haven_core.tokens.models import SigningKey
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Execution",
     "FailedLogins",
     "GroupMembership",
+    "ImmutableRule",
     "Label",
     "LogChunk",
     "OutboxEvent",
@@ -28,6 +31,9 @@ __all__ = [
     "Project",
     "ProjectMember",
     "ProjectQuota",
+    "RetentionExecution",
+    "RetentionPolicy",
+    "RetentionTask",
     "Schedule",
     "Session",
     "Setting",

@@ -24,13 +24,21 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_max_tasks_per_child=1000,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": 3600},
+    broker_transport_options={
+        "visibility_timeout": 3600,
+        # who sends a message answers somebody: without these it tries for six seconds when the broker is away
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.1,
+        "interval_max": 0.1,
+    },
     beat_schedule={
         "audit": {"task": "haven_core.tasks.write_audit_log", "schedule": 5.0},
         "count-pulls": {"task": "haven_registry.tasks.drain_pulls", "schedule": 10.0},
         "collect": {"task": "haven_gc.tasks.collect_due", "schedule": 60.0},
         "forget-events": {"task": "haven_core.tasks.forget_events", "schedule": 3600.0},
         "reap-uploads": {"task": "haven_gc.tasks.reap_uploads", "schedule": 300.0},
+        "retention": {"task": "haven_gc.tasks.retention_due", "schedule": 30.0},
         "scan": {"task": "haven_gc.tasks.scan", "schedule": 24 * 3600.0},
         "sweep": {"task": "haven_gc.tasks.sweep", "schedule": 60.0},
     },

@@ -37,6 +37,8 @@ def registry(environ: dict[str, Any], start_response: Callable[..., Any]) -> Ite
 def _django() -> Application:
     from django.core.wsgi import get_wsgi_application
 
+    import haven_project.celery  # noqa: F401  # the API hands tasks over: to our broker
+
     return get_wsgi_application()
 
 

@@ -82,6 +82,15 @@ class TagUnknown(HavenError):
     message = "tag unknown"
 
 
+class TagsChanged(HavenError):
+    """The tags were pushed, moved or added since it was decided that they go; nothing was changed."""
+
+    status = 412
+    oci_code = "DENIED"
+    api_code = "PRECONDITION"
+    message = "the tags changed meanwhile"
+
+
 class UploadUnknown(HavenError):
     """No such upload session, or not one of this caller and repository."""
 

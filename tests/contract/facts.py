@@ -41,11 +41,18 @@ class Operation:
 def operations() -> Mapping[str, Operation]:
     """By operationId, in the contract's order."""
     found = {}
+    more = tomllib.loads(EXTENSIONS.read_text(encoding="utf-8"))["errors"]
     for name, fact in _document()["operations"].items():
         method, _, path = fact["call"].partition(" ")
         answers = {int(status): kind for status, kind in fact["answers"].items()}
         found[name] = Operation(
-            name, method, path, fact["tag"], tuple(fact["parameters"]), answers, frozenset(fact["errors"])
+            name,
+            method,
+            path,
+            fact["tag"],
+            tuple(fact["parameters"]),
+            answers,
+            frozenset([*fact["errors"], *more.get(name, [])]),
         )
     return found
 

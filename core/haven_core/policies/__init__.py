@@ -1,1 +1,1 @@
-"""What may stop a write that the caller has the right to: asked by every room that writes."""
+"""What may stop a write that the caller has the right to: asked by every room that writes. And the rules behind it."""

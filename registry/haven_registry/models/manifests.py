@@ -14,6 +14,7 @@ class Manifest(models.Model):
 
     What it references never changes after its insert. subject_digest is no key: a referrer may come before its subject.
     annotations are kept beside the payload only where the referrers list needs them.
+    restored_at: somebody brought it back from the trash; retention leaves it alone.
     """
 
     repository = reference(Repository, db_index=False)
@@ -30,6 +31,7 @@ class Manifest(models.Model):
     pushed_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True, blank=True)
     purge_after = models.DateTimeField(null=True, blank=True)
+    restored_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "manifest"
@@ -80,13 +82,17 @@ class ManifestChild(models.Model):
 
 
 class Tag(models.Model):
-    """One row per name, moved by upsert. previous_manifest_id is no reference: it lets the upsert RETURN what it replaced."""
+    """One row per name, moved by upsert. previous_manifest_id is no reference: it lets the upsert RETURN what it replaced.
+
+    restored_at: it came back from the trash with its manifest, and was not pushed since; retention leaves it alone.
+    """
 
     repository = reference(Repository, db_index=False)
     name = NameField(max_length=128)
     manifest = reference(Manifest)
     previous_manifest_id = models.BigIntegerField(null=True)
     updated_at = models.DateTimeField()
+    restored_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "tag"

@@ -3,7 +3,8 @@ order in brackets:
 
     upload (one)                    NO KEY UPDATE, by its compare-and-set
     project (one)                   SHARE, only to create a repository: not in a deleted project
-    repository (id)                 KEY SHARE, first of all shared rows: refuses a deleted one, keeps purge away
+    repository (id)                 KEY SHARE, first of all shared rows: refuses a deleted one, keeps purge away; UPDATE
+                                    to delete one
     blob (digest)                   INSERT … DO NOTHING, or KEY SHARE; UPDATE to repair one
     project_blob (blob_id)          INSERT … DO NOTHING, then KEY SHARE on those that were there
     repository_blob (project_blob)  upsert / KEY SHARE (manifest PUT) / NO KEY UPDATE (delete)

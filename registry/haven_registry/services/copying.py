@@ -48,7 +48,7 @@ def copy_artifact(
     for what is new to it.
 
     The source is read without locks: what is gone meanwhile fails at a foreign key, and the copy starts over.
-    Raises RepositoryUnknown (the target), ManifestUnknown (in the source), QuotaExceeded.
+    Raises RepositoryUnknown (the target), ManifestUnknown (in the source), TagImmutable, QuotaExceeded.
     Locks: repository (KEY SHARE), project_blob, repository_blob, manifest (SHARE, or NO KEY UPDATE to revive), tag,
     quota.
     """
@@ -73,7 +73,7 @@ def copy_artifact(
                     [known[child] for child in tree.children.get(row["id"], [])],
                 )
                 cost += row["payload_size"]
-        set_tags(repository_id, tags, known[digest], now)
+        set_tags(held, tags, known[digest], now)
         publish_about(
             repository_id, held, "manifest.copied", now, Origin(pushed_by, address),
             digest=digest, tags=list(tags), source=source_repository_id,

@@ -1,7 +1,7 @@
 """Deleting manifests: into the trash, 404 at once everywhere, restorable until the window ends or a push needs the
 room."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,17 +12,26 @@ from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
-from haven_registry.errors import ManifestReferenced, ManifestUnknown
+from haven_registry.errors import ManifestReferenced, ManifestUnknown, TagsChanged
 from haven_registry.models import Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, TagHistory
 from haven_registry.services.repositories import hold_repository, publish_about
 from haven_registry.services.tags import drop_tags
 
 
-def delete_manifest(*, repository_id: int, digest: str, only_untagged: bool = False, origin: Origin = HAVEN) -> None:
+def delete_manifest(
+    *,
+    repository_id: int,
+    digest: str,
+    only_untagged: bool = False,
+    only_with_tags: Mapping[str, datetime] | None = None,
+    origin: Origin = HAVEN,
+) -> None:
     """Into the trash, with its tags and with those descendants that have no tag and no other live parent.
 
     only_untagged: GC's question, asked again under the lock; then nothing happens to a manifest that something keeps.
-    Raises RepositoryUnknown, ManifestUnknown, ManifestReferenced (by a live index).
+    only_with_tags: retention's; the tags and when each was pushed, as the decision saw them.
+    Raises RepositoryUnknown, ManifestUnknown, ManifestReferenced (by a live index), TagImmutable (one of its tags),
+    TagsChanged (only_with_tags).
     Locks: repository (KEY SHARE), repository_blob and manifest of the whole family (NO KEY UPDATE), tag (UPDATE, by
     name).
     """
@@ -42,6 +51,11 @@ def delete_manifest(*, repository_id: int, digest: str, only_untagged: bool = Fa
             raise ManifestUnknown
         if only_untagged and not Manifest.objects.filter(is_unreferenced(now), id=root).exists():
             return
+        if only_with_tags is not None:
+            # held as it is, the manifest gets no tag; one that leaves it leaves less to lose
+            tagged = Tag.objects.filter(manifest_id=root).values_list("name", "updated_at")
+            if not dict(tagged).items() <= only_with_tags.items():
+                raise TagsChanged
         doomed = _choose_doomed(root, family)
         held = backend.locked(
             Tag.objects.filter(manifest_id__in=doomed).order_by("name").values_list("id", "name", "manifest_id"),
@@ -53,7 +67,7 @@ def delete_manifest(*, repository_id: int, digest: str, only_untagged: bool = Fa
         # unconditional: a row that another live manifest names stays visible, so there is nothing to check, nothing
         # to race
         hide_blobs(_blobs_of(doomed).values("id"), now, purge_after)
-        drop_tags(repository_id, tags, TagHistory.MANIFEST_DELETED, now)
+        drop_tags(held_repository, tags, TagHistory.MANIFEST_DELETED, now)
         names = sorted(name for _, name, _ in tags)
         publish_about(repository_id, held_repository, "manifest.deleted", now, origin, digest=digest, tags=names)
 

@@ -57,7 +57,8 @@ def put_manifest(
     manifest that is in the trash comes back. The subject need not exist (distribution-spec, "Pushing Manifests with
     Subject"). if_match, if_none_match: the headers' values, for the tags (RFC 9110, 13.1); refused, nothing changes.
 
-    Raises RepositoryUnknown, ManifestBlobUnknown (every missing digest), PreconditionFailed, QuotaExceeded.
+    Raises RepositoryUnknown, ManifestBlobUnknown (every missing digest), PreconditionFailed, TagImmutable,
+    QuotaExceeded.
     Locks: repository (KEY SHARE), repository_blob (KEY SHARE), manifest (SHARE, or NO KEY UPDATE to revive), tag,
     quota.
     """
@@ -81,7 +82,7 @@ def put_manifest(
                 [known[child] for child in children],
             )
         absent = require_tags(repository_id, tags, if_match=if_match, if_none_match=if_none_match)
-        moved = set_tags(repository_id, tags, manifest_id, now, must_be_new=absent)
+        moved = set_tags(held, tags, manifest_id, now, must_be_new=absent)
         origin = Origin(pushed_by, address)
         publish_about(repository_id, held, "manifest.pushed", now, origin, digest=digest, tags=list(tags))
         charge(project_id, len(payload) if created else 0)

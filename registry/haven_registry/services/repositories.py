@@ -1,7 +1,7 @@
 """Repositories: make, hold, delete, restore."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import F
@@ -13,15 +13,9 @@ from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
 from haven_core.errors import Conflict, ProjectUnknown
 from haven_core.events.outbox import publish
+from haven_core.policies.hooks import HeldRepository, before_delete
 from haven_registry.errors import RepositoryUnknown
-from haven_registry.models import Repository
-
-
-class HeldRepository(NamedTuple):
-    """A live repository that can't be purged before the transaction ends. full_name: 'project/name'."""
-
-    project_id: int
-    full_name: str
+from haven_registry.models import Repository, Tag
 
 
 def get_or_create_repository(project_id: int, name: str, origin: Origin = HAVEN) -> int:
@@ -45,7 +39,8 @@ def get_or_create_repository(project_id: int, name: str, origin: Origin = HAVEN)
             [(project_id, name, full_name, now)], on_conflict="DO NOTHING",
         )  # fmt: skip
         if rows:
-            publish_about(rows[0][0], HeldRepository(project_id, full_name), "repository.created", now, origin)
+            held = HeldRepository(rows[0][0], project_id, name, full_name)
+            publish_about(held.id, held, "repository.created", now, origin)
         repository_id: int = (rows or backend.sql(find, project_id, name))[0][0]
         return repository_id
 
@@ -55,12 +50,12 @@ def get_or_create_repository(project_id: int, name: str, origin: Origin = HAVEN)
 
 
 def hold_repository(repository_id: int) -> HeldRepository:
-    """First lock of a write below a repository. Raises RepositoryUnknown.
+    """First lock of a write below a repository, and what hooks want to know of it. Raises RepositoryUnknown.
 
     Lock: repository (KEY SHARE): shared by all pushers, refused to purge.
     """
     rows = backend.sql(
-        "SELECT project_id, full_name FROM repository WHERE id = %s AND deleted_at IS NULL"
+        "SELECT id, project_id, name, full_name FROM repository WHERE id = %s AND deleted_at IS NULL"
         + backend.lock("KEY SHARE", "repository"),
         repository_id,
     )
@@ -83,17 +78,19 @@ def publish_about(
 def delete_repository(repository_id: int, origin: Origin = HAVEN) -> None:
     """Into the trash with everything in it, by one row: a push in flight lands before the delete and shares its fate.
 
-    Restorable for restore_window. Raises RepositoryUnknown. Lock: repository (NO KEY UPDATE).
+    Restorable for restore_window. Raises RepositoryUnknown, TagImmutable when a tag in it is.
+    Lock: repository (UPDATE): pushes end first, so no immutable tag appears between look and delete.
     """
     now = timezone.now()
 
     def work() -> None:
-        changed = Repository.objects.filter(id=repository_id, deleted_at=None).update(
-            deleted_at=now, purge_after=now + config().restore_window
-        )
-        if not changed:
+        live = Repository.objects.filter(id=repository_id, deleted_at=None)
+        if not backend.locked(live.values_list("id"), "UPDATE"):
             raise RepositoryUnknown
-        publish_about(repository_id, _name_of(repository_id), "repository.deleted", now, origin)
+        held = _name_of(repository_id)
+        before_delete(held, Tag.objects.filter(repository_id=repository_id).values_list("name", flat=True))
+        live.update(deleted_at=now, purge_after=now + config().restore_window)
+        publish_about(repository_id, held, "repository.deleted", now, origin)
 
     run_write(work)
 
@@ -121,4 +118,6 @@ def restore_repository(repository_id: int, origin: Origin = HAVEN) -> None:
 
 def _name_of(repository_id: int) -> HeldRepository:
     """Of a row that the caller's own update holds."""
-    return HeldRepository(*Repository.objects.values_list("project_id", "full_name").get(id=repository_id))
+    return HeldRepository(
+        *Repository.objects.values_list("id", "project_id", "name", "full_name").get(id=repository_id)
+    )

@@ -14,7 +14,7 @@ from haven_registry.services.repositories import hold_repository, publish_about
 
 def restore_manifest(*, repository_id: int, digest: str, origin: Origin = HAVEN) -> None:
     """Back to life, with its descendants, and with the tags its delete took where their names are free. Its blobs
-    show again by themselves.
+    show again by themselves. Retention leaves alone what was restored.
 
     Raises RepositoryUnknown, ManifestUnknown (not in the trash, or purged).
     Locks: repository (KEY SHARE), manifest of the whole family (NO KEY UPDATE, by id), tag (insert, by name).
@@ -35,11 +35,11 @@ def restore_manifest(*, repository_id: int, digest: str, origin: Origin = HAVEN)
             manifest_id__in=family, reason=TagHistory.MANIFEST_DELETED, ended_at=F("manifest__deleted_at")
         )
         tags = list(history.values_list("name", "manifest_id").order_by("name"))
-        Manifest.objects.filter(id__in=family).update(deleted_at=None, purge_after=None)
+        Manifest.objects.filter(id__in=family).update(deleted_at=None, purge_after=None, restored_at=now)
         if tags:
             backend.insert(
-                Tag, ["repository", "name", "manifest", "updated_at"],
-                [(repository_id, name, manifest_id, now) for name, manifest_id in tags],
+                Tag, ["repository", "name", "manifest", "updated_at", "restored_at"],
+                [(repository_id, name, manifest_id, now, now) for name, manifest_id in tags],
                 on_conflict="(repository_id, name) DO NOTHING",
             )  # fmt: skip
         publish_about(repository_id, held_repository, "manifest.restored", now, origin, digest=digest)

@@ -10,19 +10,20 @@ from haven_core.db import backend
 from haven_core.db.fields import decode_digest
 from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
-from haven_registry.errors import ManifestUnknown, PreconditionFailed, TagUnknown
+from haven_core.policies.hooks import HeldRepository, before_delete, before_push
+from haven_registry.errors import ManifestUnknown, PreconditionFailed, TagsChanged, TagUnknown
 from haven_registry.models import Manifest, Tag, TagHistory
 from haven_registry.services.repositories import hold_repository, publish_about
 
 # one statement moves the tags and RETURNs what they meant before; a new row has no previous
 _MOVE = """(repository_id, name) DO UPDATE SET previous_manifest_id = tag.manifest_id,
-  manifest_id = excluded.manifest_id, updated_at = excluded.updated_at"""
+  manifest_id = excluded.manifest_id, updated_at = excluded.updated_at, restored_at = NULL"""
 
 
 def move_tag(*, repository_id: int, name: str, digest: str, origin: Origin = HAVEN) -> str | None:
     """Make the tag name the manifest; returns the digest it named before, None if it is new or the same.
 
-    Raises RepositoryUnknown, ManifestUnknown. Locks: repository (KEY SHARE), manifest (SHARE), tag.
+    Raises RepositoryUnknown, ManifestUnknown, TagImmutable. Locks: repository (KEY SHARE), manifest (SHARE), tag.
     """
 
     def work() -> str | None:
@@ -32,29 +33,33 @@ def move_tag(*, repository_id: int, name: str, digest: str, origin: Origin = HAV
         if not rows:
             raise ManifestUnknown
         now = timezone.now()
-        moved = set_tags(repository_id, [name], rows[0][0], now)
+        moved = set_tags(held, [name], rows[0][0], now)
         publish_about(repository_id, held, "tag.moved", now, origin, tag=name, digest=digest, previous=moved.get(name))
         return moved.get(name)
 
     return run_write(work)
 
 
-def delete_tag(*, repository_id: int, name: str, origin: Origin = HAVEN) -> str:
+def delete_tag(
+    *, repository_id: int, name: str, only_if_pushed_at: datetime | None = None, origin: Origin = HAVEN
+) -> str:
     """Remove the tag, never its manifest; returns the digest it named.
 
-    Raises RepositoryUnknown, TagUnknown. Locks: repository (KEY SHARE), tag (UPDATE).
+    only_if_pushed_at: what a decision about the tag was based on; a tag that was pushed since stays.
+    Raises RepositoryUnknown, TagUnknown, TagImmutable, TagsChanged. Locks: repository (KEY SHARE), tag (UPDATE).
     """
 
     def work() -> str:
         held = hold_repository(repository_id)
-        rows = backend.locked(
-            Tag.objects.filter(repository_id=repository_id, name=name).values_list("id", "manifest_id"), "UPDATE"
-        )
+        tags = Tag.objects.filter(repository_id=repository_id, name=name)
+        rows = backend.locked(tags.values_list("id", "manifest_id"), "UPDATE")
         if not rows:
             raise TagUnknown
+        if only_if_pushed_at is not None and not tags.filter(updated_at=only_if_pushed_at).exists():
+            raise TagsChanged
         now = timezone.now()
         [(tag_id, manifest_id)] = rows
-        digests = drop_tags(repository_id, [(tag_id, name, manifest_id)], TagHistory.DELETED, now)
+        digests = drop_tags(held, [(tag_id, name, manifest_id)], TagHistory.DELETED, now)
         publish_about(repository_id, held, "tag.deleted", now, origin, tag=name, digest=digests[name])
         return digests[name]
 
@@ -62,22 +67,33 @@ def delete_tag(*, repository_id: int, name: str, origin: Origin = HAVEN) -> str:
 
 
 def set_tags(
-    repository_id: int, names: Iterable[str], manifest_id: int, now: datetime, *, must_be_new: Container[str] = ()
+    repository: HeldRepository,
+    names: Iterable[str],
+    manifest_id: int,
+    now: datetime,
+    *,
+    must_be_new: Container[str] = (),
 ) -> dict[str, str]:
     """Point tags at a manifest that the caller's transaction holds (SHARE at least) or inserted; the digests of what
-    was replaced, by name. Raises PreconditionFailed (must_be_new). Locks: tag (upsert, by name)."""
+    was replaced, by name. Raises PreconditionFailed (must_be_new), TagImmutable. Locks: tag (upsert, by name).
+
+    The policy is asked after the upsert, about what it found there: of two pushes of a new immutable tag the second
+    waits for the first and is refused (ADR 0014).
+    """
     ordered = sorted(set(names))
     if not ordered:
         return {}
     rows = backend.insert(
         Tag, ["repository", "name", "manifest", "updated_at"],
-        [(repository_id, name, manifest_id, now) for name in ordered],
+        [(repository.id, name, manifest_id, now) for name in ordered],
         on_conflict=_MOVE, returning=("name", "previous_manifest_id"),
     )  # fmt: skip
     if any(previous is not None and name in must_be_new for name, previous in rows):
         raise PreconditionFailed
+    if existing := [name for name, previous in rows if previous is not None]:
+        before_push(repository, existing)
     replaced = [(name, previous) for name, previous in rows if previous not in (None, manifest_id)]
-    return _remember(repository_id, replaced, TagHistory.MOVED, now)
+    return _remember(repository.id, replaced, TagHistory.MOVED, now)
 
 
 def require_tags(
@@ -111,12 +127,16 @@ def _names(header: str, digest: str) -> bool:
     return not tags.isdisjoint({"*", digest})
 
 
-def drop_tags(repository_id: int, tags: Sequence[tuple[int, str, int]], reason: str, now: datetime) -> dict[str, str]:
-    """Delete held tag rows (id, name, manifest_id) and remember what they meant; the digests by name."""
+def drop_tags(
+    repository: HeldRepository, tags: Sequence[tuple[int, str, int]], reason: str, now: datetime
+) -> dict[str, str]:
+    """Delete held tag rows (id, name, manifest_id) and remember what they meant; the digests by name. Raises
+    TagImmutable."""
     if not tags:
         return {}
+    before_delete(repository, [name for _, name, _ in tags])
     Tag.objects.filter(id__in=[tag_id for tag_id, _, _ in tags]).delete()
-    return _remember(repository_id, [(name, manifest_id) for _, name, manifest_id in tags], reason, now)
+    return _remember(repository.id, [(name, manifest_id) for _, name, manifest_id in tags], reason, now)
 
 
 def _remember(repository_id: int, meanings: Sequence[tuple[str, int]], reason: str, now: datetime) -> dict[str, str]:
