@@ -11,8 +11,9 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from haven_core.accounts.sessions import LiveSession
 from haven_core.domain.actor import ANONYMOUS, Actor
-from haven_core.errors import Unauthorized
+from haven_core.errors import PasswordChangeRequired, Unauthorized
 
 
 class SafeJSONParser(JSONParser):
@@ -55,6 +56,14 @@ class ApiView(APIView):
     content_negotiation_class = AlwaysJson
     metadata_class = None
     permission_classes = []
+    works_before_password_change = False  # whether a session whose password must be changed first may ask this
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Before each method. Raises PasswordChangeRequired."""
+        super().initial(request, *args, **kwargs)
+        session = request.auth
+        if isinstance(session, LiveSession) and session.must_change_password and not self.works_before_password_change:
+            raise PasswordChangeRequired
 
     @property
     def actor(self) -> Actor:
