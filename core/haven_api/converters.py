@@ -1,35 +1,19 @@
-"""Parts of paths."""
+"""Path converters of the REST API."""
 
-from rest_framework.exceptions import ValidationError
-
-_LARGEST = 2**63 - 1
+from urllib.parse import quote, unquote
 
 
-class Id:
-    """An integer id. Anything else in its place is the view's 422, as go-openapi answers, not a path that isn't there."""
+class RepositoryName:
+    """A repository's name in one part of a path: `a/b` is sent as `a%252Fb`, and `a%2Fb` is understood too (Harbor).
+
+    The server has decoded the path once when it gets here. What is no name afterwards is for the view to refuse.
+    """
 
     regex = "[^/]+"
 
-    def to_python(self, value: str) -> "int | BadId":
-        """The number, or what requested_id() refuses."""
-        digits = value.removeprefix("-")
-        if digits.isascii() and digits.isdecimal() and len(digits) < 20 and abs(int(value)) <= _LARGEST:
-            return int(value)
-        return BadId(value)
+    def to_python(self, value: str) -> str:
+        return unquote(value)
 
-    def to_url(self, value: int) -> str:
-        """The inverse."""
-        return str(value)
-
-
-class BadId(str):
-    """A text where an id belongs."""
-
-    __slots__ = ()
-
-
-def requested_id(name: str, value: "int | BadId") -> int:
-    """The id a path names. Raises ValidationError (422)."""
-    if isinstance(value, BadId):
-        raise ValidationError({name: f"must be an integer, not {str(value)!r}"})
-    return value
+    def to_url(self, value: str) -> str:
+        """Encoded once; Django's reverse encodes a second time."""
+        return quote(value, safe="")

@@ -206,7 +206,7 @@ def test_filters(api: Call, projects: dict[str, int], query: str, expected: list
         ("page_size=101", 422, "UNPROCESSABLE_ENTITY"), ("page=x", 422, "UNPROCESSABLE_ENTITY"),
         ("page=" + "9" * 19, 422, "UNPROCESSABLE_ENTITY"), ("page_size=1_0", 422, "UNPROCESSABLE_ENTITY"),
         ("public=maybe", 422, "UNPROCESSABLE_ENTITY"), ("q=name", 400, "BAD_REQUEST"), ("q=name=", 400, "BAD_REQUEST"),
-        ("q=name=[a~b]", 400, "BAD_REQUEST"),
+        ("q=name=[a", 400, "BAD_REQUEST"),
     ],
 )  # fmt: skip
 def test_bad_queries(api: Call, projects: dict[str, int], query: str, status: int, code: str) -> None:

@@ -1,10 +1,11 @@
 """What all REST views share."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import IO, Any
 
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -14,6 +15,8 @@ from rest_framework.views import APIView
 from haven_core.accounts.sessions import LiveSession
 from haven_core.domain.actor import ANONYMOUS, Actor
 from haven_core.errors import PasswordChangeRequired, Unauthorized
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 class SafeJSONParser(JSONParser):
@@ -76,6 +79,13 @@ class ApiView(APIView):
         if self.actor.is_anonymous:
             raise Unauthorized
         return self.actor
+
+
+def requested_id(name: str, text: str) -> int:
+    """An integer of the path. Raises ValidationError (422), as go-openapi does for what is none."""
+    if not _INTEGER.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
+        raise ValidationError({name: "must be an integer"})
+    return int(text)
 
 
 def timestamp(moment: datetime) -> str:

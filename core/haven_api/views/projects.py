@@ -8,15 +8,16 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from haven_api.paging import page_headers, requested_page
-from haven_api.query import boolean_parameter, parse_boolean, parse_query, parse_sort
+from haven_api.lists import list_response, requested_list
+from haven_api.query import boolean_header, boolean_parameter, text_parameters
 from haven_api.serializers import ProjectBody
 from haven_api.views.base import ApiView, timestamp
 from haven_core.domain.actor import Actor
+from haven_core.domain.conditions import Condition, Match
 from haven_core.domain.roles import Role, strongest
 from haven_core.errors import BadRequest, Forbidden
 from haven_core.projects import selectors, services
-from haven_core.projects.selectors import ProjectFilter, ProjectView
+from haven_core.projects.selectors import ProjectView
 from haven_core.rbac.permissions import Action, Resource, evaluate, require
 
 _ID = re.compile(r"[0-9]{1,18}")
@@ -36,16 +37,9 @@ class Projects(ApiView):
 
     def get(self, request: Request) -> Response:
         """List what the caller may see."""
-        page = requested_page(request)
-        views, total = selectors.list_projects(
-            self.actor,
-            _requested_filter(request),
-            order=parse_sort(request.query_params.get("sort", ""), selectors.SORTABLE) or ["name"],
-            offset=page.offset,
-            limit=page.size,
-        )
-        body = [render_project(view, self.actor) for view in views]
-        return Response(body, headers=page_headers(request, page, total))
+        query = requested_list(request, *_parameters(request))
+        views, total = selectors.list_projects(self.actor, query)
+        return list_response(request, query, [render_project(view, self.actor) for view in views], total)
 
     def head(self, request: Request) -> Response:
         """Whether a name is taken."""
@@ -72,7 +66,7 @@ class Projects(ApiView):
             hard_bytes=_hard_bytes(sent.get("storage_limit")) if actor.is_sysadmin else None,
             created_by=actor.name,
         )
-        by_name = _boolean_header(request, "X-Resource-Name-In-Location")
+        by_name = boolean_header(request, "X-Resource-Name-In-Location")
         location = f"/api/v2.0/projects/{sent['project_name'] if by_name else project_id}"
         return Response(status=201, headers={"Location": location})
 
@@ -99,7 +93,7 @@ def requested_project(
     action: Action = Action.READ,
 ) -> ProjectView:
     """The project a path names, where the actor may do `action` on `resource`. Raises what permissions.require does."""
-    by_name = _boolean_header(request, "X-Is-Resource-Name") or not _ID.fullmatch(name_or_id)
+    by_name = boolean_header(request, "X-Is-Resource-Name") or not _ID.fullmatch(name_or_id)
     view = selectors.find_project(actor, name_or_id if by_name else int(name_or_id))
     require(actor, view, resource, action)
     assert view is not None  # require refuses None
@@ -133,18 +127,10 @@ def render_project(view: ProjectView, actor: Actor) -> dict[str, Any]:
     }
 
 
-def _requested_filter(request: Request) -> ProjectFilter:
-    query = parse_query(request.query_params.get("q", ""), ("name", "public", "owner"))
-    name, owner, public = query.get("name"), query.get("owner"), boolean_parameter(request, "public")
-    if public is None and "public" in query:
-        public = parse_boolean("public", query["public"].value)
-    fuzzy_name = name.value if name and name.is_fuzzy else None
-    return ProjectFilter(
-        name=name.value if name and not name.is_fuzzy else None,
-        contains=request.query_params.get("name") or fuzzy_name,
-        is_public=public,
-        owner=request.query_params.get("owner") or (owner.value if owner else None),
-    )
+def _parameters(request: Request) -> tuple[Condition, ...]:
+    """Harbor's parameters that are older than `q`."""
+    boolean_parameter(request, "public")
+    return text_parameters(request, name=Match.CONTAINS, owner=Match.EXACT, public=Match.EXACT)
 
 
 def _is_public(metadata: Mapping[str, str], public: bool | None) -> bool:
@@ -178,8 +164,3 @@ def _hard_bytes(storage_limit: int | None) -> int | None:
     if storage_limit < 0:
         raise BadRequest("storage_limit must be -1 (unlimited) or more")
     return storage_limit
-
-
-def _boolean_header(request: Request, name: str) -> bool:
-    text = request.headers.get(name)
-    return text is not None and parse_boolean(name, text)

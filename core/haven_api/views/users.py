@@ -1,24 +1,26 @@
 """/users."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from haven_api.converters import BadId, requested_id
 from haven_api.csrf import is_from_own_page
-from haven_api.paging import page_headers, requested_page
-from haven_api.query import boolean_parameter, parse_query, parse_sort
+from haven_api.lists import list_response, requested_list
+from haven_api.paging import requested_page
+from haven_api.query import boolean_parameter, text_parameters
 from haven_api.serializers.users import PasswordBody, ProfileBody, SysadminBody, UserBody
-from haven_api.views.base import ApiView, timestamp
+from haven_api.views.base import ApiView, requested_id, timestamp
 from haven_api.views.sessions import set_session_cookie
 from haven_core.accounts import passwords, policy, selectors, services
 from haven_core.accounts.profiles import check_profile
 from haven_core.accounts.selectors import Account
 from haven_core.accounts.sessions import LiveSession, open_session
 from haven_core.domain.actor import Actor
+from haven_core.domain.conditions import Condition, ListQuery, Match
 from haven_core.errors import Forbidden, NotFound, PreconditionRefused, Unauthorized
 from haven_core.projects.selectors import find_project
 from haven_core.rbac.permissions import Action, Resource, permissions_of, require_system
@@ -32,18 +34,10 @@ class Users(ApiView):
     def get(self, request: Request) -> Response:
         """List; for administrators."""
         require_system(self.actor, Resource.USER, Action.LIST)
-        page = requested_page(request)
-        query = parse_query(request.query_params.get("q", ""), selectors.FILTERABLE)
-        containing = {key: condition.value for key, condition in query.items() if condition.is_fuzzy}
-        containing |= {key: text for key in ("username", "email") if (text := request.query_params.get(key))}
-        accounts, total = selectors.list_accounts(
-            exactly={key: condition.value for key, condition in query.items() if not condition.is_fuzzy},
-            containing=containing,
-            order=parse_sort(request.query_params.get("sort", ""), selectors.SORTABLE),
-            offset=page.offset,
-            limit=page.size,
-        )
-        return Response([render_user(one) for one in accounts], headers=page_headers(request, page, total))
+        older = text_parameters(request, username=Match.CONTAINS, email=Match.CONTAINS)
+        query = requested_list(request, *older)
+        accounts, total = selectors.list_accounts(query)
+        return list_response(request, query, [render_user(one) for one in accounts], total)
 
     def post(self, request: Request) -> Response:
         """Create: by an administrator, or where self-registration is on by a stranger at the portal."""
@@ -52,13 +46,15 @@ class Users(ApiView):
         body.is_valid(raise_exception=True)
         sent = {key: value or "" for key, value in body.validated_data.items()}
         passwords.check_rule(sent.get("password", ""))
-        profile = {key: sent.get(key, "") for key in ("email", "realname", "comment")}
-        check_profile(**profile)
+        email, realname, comment = (sent.get(key, "") for key in ("email", "realname", "comment"))
+        check_profile(email=email, realname=realname, comment=comment)
         user_id = services.create_user(
             username=sent.get("username", ""),
             password=sent.get("password", ""),
+            email=email,
+            realname=realname,
+            comment=comment,
             created_by=self.actor.name or sent.get("username", ""),
-            **profile,
         )
         return Response(status=201, headers={"Location": f"/api/v2.0/users/{user_id}"})
 
@@ -108,17 +104,18 @@ class UserSearch(ApiView):
         if name is None:
             raise ValidationError({"username": "is required"})
         page = requested_page(request)
-        accounts, total = selectors.list_accounts(
-            exactly={}, containing={"username": name}, order=["username"], offset=page.offset, limit=page.size
+        query = ListQuery(
+            (Condition("username", Match.CONTAINS, (name,)),), ("username",), offset=page.offset, limit=page.size
         )
+        accounts, total = selectors.list_accounts(query)
         body = [{"user_id": one.user_id, "username": one.username} for one in accounts]
-        return Response(body, headers=page_headers(request, page, total))
+        return list_response(request, query, body, total)
 
 
 class OneUser(ApiView):
     """An account, by id: one's own, or for administrators any."""
 
-    def get(self, _request: Request, user_id: int | BadId) -> Response:
+    def get(self, _request: Request, user_id: str) -> Response:
         """Read."""
         number = _own_or(self.require_login(), requested_id("user_id", user_id), Action.READ)
         account = selectors.find_account(number)
@@ -126,7 +123,7 @@ class OneUser(ApiView):
             raise NotFound(f"user {number} not found")
         return Response(render_user(account))
 
-    def put(self, request: Request, user_id: int | BadId) -> Response:
+    def put(self, request: Request, user_id: str) -> Response:
         """Replace the profile."""
         number = _own_or(self.require_login(), requested_id("user_id", user_id), Action.UPDATE)
         body = ProfileBody(data=request.data)
@@ -135,7 +132,7 @@ class OneUser(ApiView):
         services.update_profile(user_id=number, updated_by=self.actor.name, **profile)
         return Response(status=200)
 
-    def delete(self, _request: Request, user_id: int | BadId) -> Response:
+    def delete(self, _request: Request, user_id: str) -> Response:
         """Delete, softly."""
         require_system(self.actor, Resource.USER, Action.DELETE)
         services.delete_user(user_id=requested_id("user_id", user_id), deleted_by=self.actor)
@@ -145,7 +142,7 @@ class OneUser(ApiView):
 class UserSysadmin(ApiView):
     """PUT /users/{id}/sysadmin."""
 
-    def put(self, request: Request, user_id: int | BadId) -> Response:
+    def put(self, request: Request, user_id: str) -> Response:
         require_system(self.actor, Resource.USER, Action.UPDATE)
         body = SysadminBody(data=request.data)
         body.is_valid(raise_exception=True)
@@ -162,7 +159,7 @@ class UserPassword(ApiView):
 
     works_before_password_change = True
 
-    def put(self, request: Request, user_id: int | BadId) -> Response:
+    def put(self, request: Request, user_id: str) -> Response:
         actor = self.require_login()
         number = _own_or(actor, requested_id("user_id", user_id), Action.UPDATE)
         body = PasswordBody(data=request.data)
@@ -181,7 +178,7 @@ class UserPassword(ApiView):
         )
         response = Response(status=200)
         if isinstance(request.auth, LiveSession):  # every session of the old password ended; this browser keeps one
-            again = services.current_actor_of(number)
+            again = replace(actor, epoch=actor.epoch + 1)
             set_session_cookie(request, response, open_session(again, address=request.META.get("REMOTE_ADDR", "")))
         return response
 
@@ -189,7 +186,7 @@ class UserPassword(ApiView):
 class UserCliSecret(ApiView):
     """PUT /users/{id}/cli_secret: only where people log in by OIDC."""
 
-    def put(self, _request: Request, user_id: int | BadId) -> Response:
+    def put(self, _request: Request, user_id: str) -> Response:
         requested_id("user_id", user_id)
         self.require_login()
         raise PreconditionRefused("unable to update CLI secret under authmode: db_auth")

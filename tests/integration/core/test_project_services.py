@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from haven_core.domain.actor import Actor
+from haven_core.domain.conditions import ListQuery
 from haven_core.domain.roles import Role
 from haven_core.errors import BadRequest, Conflict, ProjectInUse, ProjectUnknown
 from haven_core.events.models import OutboxEvent
 from haven_core.projects import contents
 from haven_core.projects.models import Project, ProjectMember
-from haven_core.projects.selectors import ProjectFilter, find_project, list_projects, project_exists
+from haven_core.projects.selectors import find_project, list_projects, project_exists
 from haven_core.projects.services import create_project, delete_project, ensure_library
 from haven_core.quotas.models import ProjectQuota
 
@@ -83,7 +84,7 @@ def test_a_list_costs_four_statements_whatever_it_holds(
     for number in range(count):
         repositories[create_project(name=f"p{number:02}", owner_id=owner.user_id)] = number
     with django_assert_num_queries(3):  # the page, the total, the roles; the registry's count is the fourth
-        views, total = list_projects(owner, ProjectFilter(), order=["-name"], offset=0, limit=100)
+        views, total = list_projects(owner, ListQuery(order=("-name",), limit=100))
     assert total == len(views) == count
     first = views[0]
     assert (first.name, first.owner_name, first.role, first.repository_count) == (
