@@ -66,5 +66,5 @@ def _refusal(request: HttpRequest, cookie: str) -> str | None:
 def _is_own_origin(request: HttpRequest) -> bool:
     """Whether Origin, which browsers send with unsafe requests, names this registry. Other clients send none."""
     origin = request.META.get("HTTP_ORIGIN")
-    own = {request.META.get("HTTP_HOST", ""), urlsplit(config().external_url).netloc}
+    own = {request.get_host(), urlsplit(config().external_url).netloc}
     return origin is None or urlsplit(origin).netloc in own - {""}

@@ -159,9 +159,11 @@ def test_a_wrong_password_reads_as_nobody(api: Call, projects: dict[str, int]) -
 def test_too_many_wrong_passwords(api: Call, projects: dict[str, int]) -> None:
     for number in range(5):
         assert names(api("GET", "/projects", user="owner", password=f"wrong{number}")) == ["public"]
-    response = api("GET", "/projects", user="owner", password="wrong5")
-    assert_error(response, 429, "TOO_MANY_REQUEST")
-    assert int(response["Retry-After"]) >= 1
+    for method, body in (("GET", None), ("POST", {"project_name": "p"})):
+        response = api(method, "/projects", body, user="owner", password="wrong5")
+        assert_error(response, 429, "TOO_MANY_REQUEST")
+        assert int(response["Retry-After"]) >= 1
+    assert not Project.objects.filter(name="p").exists()
 
 
 def test_paging(api: Call, users: dict[str, int]) -> None:
@@ -279,9 +281,9 @@ def test_queries_do_not_grow_with_the_list(api: Call, users: dict[str, int], dja
     for number in range(2):
         create_project(name=f"p{number}", owner_id=users["owner"])
     api("GET", "/projects", user="owner")
-    with django_assert_num_queries(4):  # the account, the total, the page, the roles
+    with django_assert_num_queries(5):  # the account, the total, the page, the roles, the allowlists
         assert len(names(api("GET", "/projects", user="owner"))) == 2
     for number in range(2, 22):
         create_project(name=f"p{number}", owner_id=users["owner"])
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert len(names(api("GET", "/projects?page_size=100", user="owner"))) == 22

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import IO, Any
 
 from rest_framework.exceptions import ParseError, ValidationError
@@ -13,9 +14,14 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from haven_core.accounts.sessions import LiveSession
+from haven_core.audit.services import record_api_write
 from haven_core.domain.actor import ANONYMOUS, Actor
+from haven_core.domain.origin import Origin
 from haven_core.errors import PasswordChangeRequired, Unauthorized
+from haven_core.policies.writes import before_write
 
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_PREFIX = "/api/v2.0"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
@@ -52,21 +58,63 @@ class AlwaysJson(BaseContentNegotiation):
 
 
 class ApiView(APIView):
-    """A REST view. Views parse, authorise, call one service, render; errors go through errors.exception_handler."""
+    """A REST view. Views parse, authorise, call one service, render; errors go through errors.exception_handler.
+
+    passes_read_only: its writes go on in read-only mode.
+    audited_as: what the audit log calls the thing a request changes, where the path and the name in the body don't say
+    it well; set by the method.
+    """
 
     parser_classes = [SafeJSONParser]
     renderer_classes = [Utf8JSONRenderer]
     content_negotiation_class = AlwaysJson
     metadata_class = None
     permission_classes = []
+    passes_read_only = False
+    audited_as = ""
+    is_audited = True  # whether what it writes is told to the audit log here, and not by the service
     works_before_password_change = False  # whether a session whose password must be changed first may ask this
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Before each method. Raises PasswordChangeRequired."""
+        """Before the method: who asks, and whether anything may change. Raises what a write policy does, and
+        PasswordChangeRequired."""
         super().initial(request, *args, **kwargs)
         session = request.auth
         if isinstance(session, LiveSession) and session.must_change_password and not self.works_before_password_change:
             raise PasswordChangeRequired
+        if request.method not in _READS and not self.passes_read_only:
+            before_write()
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """After the method, whatever came of it: a write goes into the audit log. What strangers try and are refused does
+        not, or they could fill it."""
+        status = response.status_code
+        is_write = self.is_audited and request.method not in _READS
+        # Who guesses too often is nobody yet, and asking again who it is would refuse again, here where nothing catches it.
+        is_answered = status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS
+        if is_write and is_answered and not (self.actor.is_anonymous and status >= 400):
+            self._audit(request, status)
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    def _audit(self, request: Request, status: int) -> None:
+        try:
+            body = request.data
+        except Exception:  # noqa: BLE001  # no body anybody could read; the answer said so
+            body = None
+        record_api_write(
+            self.origin,
+            method=str(request.method),
+            path=request.path.removeprefix(_PREFIX),
+            status=status,
+            body=body,
+            resource=self.audited_as,
+            by_name=request.headers.get("X-Is-Resource-Name", "").lower() in ("true", "1"),
+        )
+
+    @property
+    def origin(self) -> Origin:
+        """Who calls, and from where."""
+        return Origin(self.actor.name, self.request.META.get("REMOTE_ADDR", ""))
 
     @property
     def actor(self) -> Actor:

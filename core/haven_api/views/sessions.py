@@ -23,6 +23,8 @@ class Login(ApiView):
     """POST /c/login."""
 
     authentication_classes = []
+    passes_read_only = True
+    is_audited = False
     parser_classes = [FormParser]
 
     def post(self, request: Request) -> Response:
@@ -46,15 +48,17 @@ class LogOut(ApiView):
     def get(self, request: Request) -> Response:
         """End the session. A GET, as in Harbor; that another site can log somebody out is all it can do with it."""
         if value := request.COOKIES.get(COOKIE, ""):
-            close_session(value)
+            close_session(value, address=request.META.get("REMOTE_ADDR", ""))
         response = Response(status=HTTPStatus.OK)
         response.delete_cookie(COOKIE, path="/", samesite="Lax")
         return response
 
 
 class UserExists(ApiView):
-    """POST /c/userExists: what a registration form asks."""
+    """POST /c/userExists: what a registration form asks. It changes nothing."""
 
+    passes_read_only = True
+    is_audited = False
     parser_classes = [FormParser]
 
     def post(self, request: Request) -> Response:

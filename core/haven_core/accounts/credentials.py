@@ -8,10 +8,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from haven_core.accounts import passwords, throttle
+from haven_core.audit.services import record_login
 from haven_core.caches import TimedCache
 from haven_core.db import backend
 from haven_core.domain.actor import Actor
 from haven_core.domain.names import MAX_LENGTH
+from haven_core.domain.origin import Origin
 
 CACHE_SECONDS = 10.0
 
@@ -110,4 +112,7 @@ def _hash_and_count(fingerprint: bytes, account: _Account, username: str, passwo
     proven = passwords.matches(password, account.stored)
     _verdicts.put(fingerprint, proven)
     (throttle.succeeded if proven else throttle.failed)(attempt)
+    if not proven:
+        # the name of no account may be a password somebody typed into the wrong field
+        record_login(Origin(username if account.user_id else "", address), is_success=False)
     return proven

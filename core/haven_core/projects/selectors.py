@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import F, QuerySet
 
+from haven_core.cve.services import Allowlist, allowlists
 from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
@@ -45,6 +46,7 @@ class ProjectView:
     roles: tuple[int, ...]
     permissions: frozenset[Permission]
     repository_count: int
+    allowlist: Allowlist | None
 
     @property
     def role(self) -> int | None:
@@ -55,7 +57,7 @@ class ProjectView:
 def list_projects(actor: Actor, query: ListQuery) -> tuple[list[ProjectView], int]:
     """A page of the visible projects and the number of all, narrowed and ordered by the keys of LISTING.
 
-    Four SQL statements at most, whatever the page holds. Raises BadRequest for a value a column can't have.
+    Five SQL statements at most, whatever the page holds. Raises BadRequest for a value a column can't have.
     """
     found = LISTING.narrow(visible_projects(actor), query)
     return _views(LISTING.page(_columns(found), query), actor), found.count()
@@ -82,13 +84,14 @@ def _columns(found: "QuerySet[Project, Project]") -> "QuerySet[Any, Any]":
 def _views(rows: "QuerySet[Any, Any]", actor: Actor) -> list[ProjectView]:
     found = list(rows)
     counts = repository_counts([row["id"] for row in found])
+    lists = allowlists([row["id"] for row in found])
     standing = standings(actor, {row["id"]: row["is_public"] for row in found})
     return [
         ProjectView(
             project_id=row["id"], name=row["name"], owner_id=row["owner_id"], owner_name=row["owner_name"] or "",
             is_public=row["is_public"], metadata=row["metadata"], created_at=row["created_at"],
             updated_at=row["updated_at"], roles=standing[row["id"]].roles, permissions=standing[row["id"]].permissions,
-            repository_count=counts.get(row["id"], 0),
+            repository_count=counts.get(row["id"], 0), allowlist=lists.get(row["id"]),
         )
         for row in found
     ]  # fmt: skip
