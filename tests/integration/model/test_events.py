@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 import uuid
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -155,6 +156,12 @@ class Syslog:
         self.socket.close()
         self._thread.join(5)
 
+    def wait_for(self, count: int) -> None:
+        """Until so many messages came: one that waits to be accepted would be lost by stop()."""
+        deadline = time.monotonic() + 10
+        while len(self.messages()) < count and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def messages(self) -> list[str]:
         rest, found = self.received, []
         while rest:
@@ -177,6 +184,7 @@ def test_lines_go_to_syslog_too(site: Site, syslog: Syslog):
     digest = site.push(b"a", "v1")
     delete_manifest(repository_id=site.repository, digest=digest, origin=Origin('an"ne]\n', "192.0.2.7"))
     assert len(drained()) == 3
+    syslog.wait_for(3)
     syslog.stop()
     messages = syslog.messages()
     assert len(messages) == 3
@@ -196,6 +204,7 @@ def test_syslog_instead_of_the_database_loses_nothing(site: Site, syslog: Syslog
     again = Syslog()
     update({"audit_log_forward_endpoint": again.endpoint})
     assert consume() == 1
+    again.wait_for(1)
     again.stop()
     assert len(again.messages()) == 1
     assert AuditLog.objects.count() == 1  # what was there before
