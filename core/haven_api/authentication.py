@@ -5,6 +5,7 @@ from rest_framework.request import Request
 
 from haven_core.accounts.basic import parse_basic
 from haven_core.accounts.credentials import verify_basic
+from haven_core.accounts.sessions import COOKIE, LiveSession, find_session
 from haven_core.domain.actor import Actor
 
 
@@ -21,3 +22,16 @@ class BasicAuthentication(BaseAuthentication):
             return None
         actor = verify_basic(*credentials, address=request.META.get("REMOTE_ADDR", ""))
         return (actor, None) if actor else None
+
+
+class SessionAuthentication(BaseAuthentication):
+    """The cookie `sid` of a browser that logged in. Not looked at beside an Authorization header: a client that sends its
+    password and keeps cookies anyway is its password's (harbor: such clients fail on their second request)."""
+
+    def authenticate(self, request: Request) -> tuple[Actor, LiveSession] | None:
+        value = request.COOKIES.get(COOKIE, "")
+        if not value or "HTTP_AUTHORIZATION" in request.META:
+            return None
+        renews = request.META.get("HTTP_X_HARBOR_NO_SESSION_RENEWAL", "").lower() != "true"
+        session = find_session(value, renews=renews)
+        return (session.actor, session) if session else None

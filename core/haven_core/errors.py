@@ -93,6 +93,15 @@ class InUse(HavenError):
     message = "it is in use"
 
 
+class PreconditionRefused(HavenError):
+    """The installation is not in the state the request is for."""
+
+    status = 412
+    oci_code = "DENIED"
+    api_code = "PRECONDITION"
+    message = "not possible in this installation"
+
+
 class PasswordChangeRequired(HavenError):
     """The session's account has a password that somebody else chose; nothing else is done until it is changed."""
 

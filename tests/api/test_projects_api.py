@@ -159,9 +159,11 @@ def test_a_wrong_password_reads_as_nobody(api: Call, projects: dict[str, int]) -
 def test_too_many_wrong_passwords(api: Call, projects: dict[str, int]) -> None:
     for number in range(5):
         assert names(api("GET", "/projects", user="owner", password=f"wrong{number}")) == ["public"]
-    response = api("GET", "/projects", user="owner", password="wrong5")
-    assert_error(response, 429, "TOO_MANY_REQUEST")
-    assert int(response["Retry-After"]) >= 1
+    for method, body in (("GET", None), ("POST", {"project_name": "p"})):
+        response = api(method, "/projects", body, user="owner", password="wrong5")
+        assert_error(response, 429, "TOO_MANY_REQUEST")
+        assert int(response["Retry-After"]) >= 1
+    assert not Project.objects.filter(name="p").exists()
 
 
 def test_paging(api: Call, users: dict[str, int]) -> None:

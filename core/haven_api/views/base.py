@@ -1,24 +1,28 @@
 """What all REST views share."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import IO, Any
 
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from haven_core.accounts.sessions import LiveSession
 from haven_core.audit.services import record_api_write
 from haven_core.domain.actor import ANONYMOUS, Actor
 from haven_core.domain.origin import Origin
-from haven_core.errors import Unauthorized
+from haven_core.errors import PasswordChangeRequired, Unauthorized
 from haven_core.policies.writes import before_write
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PREFIX = "/api/v2.0"
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 class SafeJSONParser(JSONParser):
@@ -68,10 +72,16 @@ class ApiView(APIView):
     permission_classes = []
     passes_read_only = False
     audited_as = ""
+    is_audited = True  # whether what it writes is told to the audit log here, and not by the service
+    works_before_password_change = False  # whether a session whose password must be changed first may ask this
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Before the method: who asks, and whether anything may change. Raises what a write policy does."""
+        """Before the method: who asks, and whether anything may change. Raises what a write policy does, and
+        PasswordChangeRequired."""
         super().initial(request, *args, **kwargs)
+        session = request.auth
+        if isinstance(session, LiveSession) and session.must_change_password and not self.works_before_password_change:
+            raise PasswordChangeRequired
         if request.method not in _READS and not self.passes_read_only:
             before_write()
 
@@ -79,7 +89,10 @@ class ApiView(APIView):
         """After the method, whatever came of it: a write goes into the audit log. What strangers try and are refused does
         not, or they could fill it."""
         status = response.status_code
-        if request.method not in _READS and status < 500 and not (self.actor.is_anonymous and status >= 400):
+        is_write = self.is_audited and request.method not in _READS
+        # Who guesses too often is nobody yet, and asking again who it is would refuse again, here where nothing catches it.
+        is_answered = status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS
+        if is_write and is_answered and not (self.actor.is_anonymous and status >= 400):
             self._audit(request, status)
         return super().finalize_response(request, response, *args, **kwargs)
 
@@ -114,6 +127,13 @@ class ApiView(APIView):
         if self.actor.is_anonymous:
             raise Unauthorized
         return self.actor
+
+
+def requested_id(name: str, text: str) -> int:
+    """An integer of the path. Raises ValidationError (422), as go-openapi does for what is none."""
+    if not _INTEGER.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
+        raise ValidationError({name: "must be an integer"})
+    return int(text)
 
 
 def timestamp(moment: datetime) -> str:

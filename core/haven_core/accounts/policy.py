@@ -1,14 +1,16 @@
-"""What an installation decides about accounts: the keys `self_registration` and `session_timeout` of Harbor's
-configuration, with Harbor's defaults."""
+"""What an installation decides about accounts, by Harbor's configuration keys. Changes count within
+configuration.selectors.STALENESS_SECONDS."""
 
 from datetime import timedelta
+
+from haven_core.configuration import selectors as configuration
 
 
 def self_registration() -> bool:
     """Whether strangers may make themselves an account."""
-    return False
+    return bool(configuration.value("self_registration"))
 
 
 def session_timeout() -> timedelta:
-    """How long a session lives without a request."""
-    return timedelta(minutes=60)
+    """How long a session lives without a request; at most a year, which keeps its end within the calendar."""
+    return timedelta(minutes=min(int(configuration.value("session_timeout")), 525_600))

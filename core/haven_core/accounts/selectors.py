@@ -1,23 +1,36 @@
 """Reading accounts."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import QuerySet
 
 from haven_core.accounts.models import User
+from haven_core.db.lists import Column, Kind, Listing
+from haven_core.domain.conditions import ListQuery
 
-SORTABLE = {
-    "user_id": "id",
-    "username": "username",
-    "email": "email",
-    "realname": "realname",
-    "sysadmin_flag": "is_sysadmin",
-    "creation_time": "created_at",
-    "update_time": "updated_at",
-}
-FILTERABLE = {"username": "username", "email": "email", "realname": "realname"}
+LISTING = Listing(
+    filters={
+        "user_id": Column("id", Kind.NUMBER),
+        "username": Column("username"),
+        "email": Column("email"),
+        "realname": Column("realname"),
+        "comment": Column("comment"),
+        "sysadmin_flag": Column("is_sysadmin", Kind.BOOLEAN),
+        "creation_time": Column("created_at", Kind.MOMENT),
+        "update_time": Column("updated_at", Kind.MOMENT),
+    },
+    sorts={
+        "user_id": "id",
+        "username": "username",
+        "email": "email",
+        "realname": "realname",
+        "sysadmin_flag": "is_sysadmin",
+        "creation_time": "created_at",
+        "update_time": "updated_at",
+    },
+    order=("id",),
+)
 _COLUMNS = ("id", "username", "email", "realname", "is_sysadmin", "created_at", "comment", "updated_at")
 
 
@@ -41,17 +54,13 @@ def find_account(user_id: int) -> Account | None:
     return Account(*row) if row else None
 
 
-def list_accounts(
-    *, exactly: Mapping[str, str], containing: Mapping[str, str], order: Iterable[str], offset: int, limit: int
-) -> tuple[list[Account], int]:
-    """A page of the live accounts and the number of all. The keys of the conditions are FILTERABLE's, `containing` looks
-    at no case; `order`: SORTABLE's, '-' first for descending. Two SQL statements."""
-    conditions = {FILTERABLE[key]: text for key, text in exactly.items()}
-    conditions |= {f"{FILTERABLE[key]}__icontains": text for key, text in containing.items()}
-    found = _live().filter(**conditions)
-    columns = [("-" if key.startswith("-") else "") + SORTABLE[key.lstrip("-")] for key in order]
-    rows = found.order_by(*columns, "id").values_list(*_COLUMNS)[offset : offset + limit]
-    return [Account(*row) for row in rows], found.count()
+def list_accounts(query: ListQuery) -> tuple[list[Account], int]:
+    """A page of the live accounts and the number of all, narrowed and ordered by the keys of LISTING.
+
+    Two SQL statements. Raises BadRequest for a value a column can't have.
+    """
+    found = LISTING.narrow(_live(), query)
+    return [Account(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)], found.count()
 
 
 def account_exists(*, username: str = "", email: str = "") -> bool:

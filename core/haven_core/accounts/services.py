@@ -99,8 +99,8 @@ def admin_actor() -> Actor:
 def reset_admin(password: str) -> None:
     """Give admin a new password, its rights and its log-in back. Raises BadRequest (rule), NotFound."""
     passwords.check_rule(password)
-    hashed = passwords.hash_password(password)
-    _change(admin_actor().user_id, password=hashed, must_change_password=False, is_active=True, is_sysadmin=True)
+    stored = passwords.hash_password(password)
+    _change(admin_actor().user_id, must_change_password=False, password=stored, is_active=True, is_sysadmin=True)
 
 
 def generate_password() -> str:
@@ -141,7 +141,8 @@ def reset_password(*, user_id: int, password: str, reset_by: str) -> None:
 
 
 def update_profile(*, user_id: int, email: str, realname: str, comment: str, updated_by: str) -> None:
-    """Replace what a profile says. Raises BadRequest (profiles.check_profile), Conflict for a taken address, NotFound."""
+    """Replace what a profile says. Raises NotFound, and BadRequest: profiles.check_profile, or
+    another's address (the contract of this operation has no conflict)."""
     check_profile(email=email, realname=realname, comment=comment)
 
     def write() -> None:
@@ -154,7 +155,7 @@ def update_profile(*, user_id: int, email: str, realname: str, comment: str, upd
     try:
         run_write(write)
     except IntegrityError:
-        raise Conflict("the e-mail address is another user's") from None
+        raise BadRequest("the e-mail address is another user's") from None
 
 
 def set_sysadmin(*, user_id: int, is_sysadmin: bool, set_by: str) -> None:

@@ -10,10 +10,11 @@ from django.utils import timezone
 
 from haven_core.accounts.models import Session
 from haven_core.accounts.policy import session_timeout
+from haven_core.audit.services import record_login, record_logout
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.domain.actor import Actor
-from haven_core.events.outbox import publish
+from haven_core.domain.origin import Origin
 
 COOKIE = "sid"
 RENEW_SECONDS = 60  # a session's end moves at most this often: requests of one page don't write one after another
@@ -48,9 +49,9 @@ def open_session(actor: Actor, *, replaces: str = "", address: str = "") -> str:
             created_at=now,
             expires_at=now + session_timeout(),
         )
-        publish("user.logged_in", now, user_id=actor.user_id, name=actor.name, address=address)
 
     run_write(write)
+    record_login(Origin(actor.name, address), is_success=True)
     return value
 
 
@@ -74,16 +75,11 @@ def find_session(value: str, *, renews: bool = True) -> LiveSession | None:
     return LiveSession(Actor("user", user_id, name, bool(is_sysadmin), epoch), bool(must_change))
 
 
-def close_session(value: str) -> None:
+def close_session(value: str, *, address: str = "") -> None:
     """End a session; nothing happens when there is none."""
     session = find_session(value, renews=False)
-
-    def write() -> None:
-        if Session.objects.filter(pk=_key(value)).delete()[0] and session:
-            actor = session.actor
-            publish("user.logged_out", timezone.now(), user_id=actor.user_id, name=actor.name)
-
-    run_write(write)
+    if session is not None and run_write(lambda: Session.objects.filter(pk=_key(value)).delete()[0]):
+        record_logout(Origin(session.actor.name, address))
 
 
 def _renew(key: bytes, now: datetime, ends: datetime) -> None:

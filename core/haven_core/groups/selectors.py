@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
+from haven_core.db.lists import Column, Listing
+from haven_core.domain.conditions import ListQuery
 from haven_core.groups.models import GroupMembership, UserGroup
+
+LISTING = Listing(
+    filters={"group_name": Column("name"), "ldap_group_dn": Column("ldap_dn")}, sorts={}, order=("name", "id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +27,10 @@ def find_group(group_id: int) -> Group | None:
     return Group(*row) if row else None
 
 
-def list_groups(*, containing: str, offset: int, limit: int) -> tuple[list[Group], int]:
-    """A page of the groups whose names contain a text, by name, and the number of all such. Two SQL statements."""
-    found = UserGroup.objects.filter(name__icontains=containing) if containing else UserGroup.objects.all()
-    rows = found.order_by("name", "id").values_list("id", "name", "kind", "ldap_dn")[offset : offset + limit]
+def list_groups(query: ListQuery) -> tuple[list[Group], int]:
+    """A page of the groups, by name, and the number of all, narrowed by the keys of LISTING. Two SQL statements."""
+    found = LISTING.narrow(UserGroup.objects.all(), query)
+    rows = LISTING.page(found, query).values_list("id", "name", "kind", "ldap_dn")
     return [Group(*row) for row in rows], found.count()
 
 

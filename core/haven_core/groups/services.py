@@ -48,7 +48,7 @@ def create_group(*, name: str, kind: int, created_by: Actor) -> int:
 
 
 def rename_group(*, group_id: int, name: str, renamed_by: Actor) -> None:
-    """Raises BadRequest, NotFound, Conflict when the name is taken."""
+    """Raises NotFound, and BadRequest for a bad name or a taken one (the contract of this operation has no conflict)."""
     checked = _checked(name)
 
     def write() -> None:
@@ -59,7 +59,7 @@ def rename_group(*, group_id: int, name: str, renamed_by: Actor) -> None:
     try:
         run_write(write)
     except IntegrityError:
-        raise Conflict(f"the user group {checked} already exists") from None
+        raise BadRequest(f"the user group {checked} already exists") from None
 
 
 def delete_group(*, group_id: int, deleted_by: Actor) -> None:

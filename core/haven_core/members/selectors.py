@@ -7,8 +7,12 @@ from typing import Any
 from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Coalesce
 
+from haven_core.db.lists import Column, Listing
+from haven_core.domain.conditions import ListQuery
 from haven_core.domain.roles import CUSTOM_ROLE_BASE, NAMES, Role
 from haven_core.projects.models import ProjectMember
+
+LISTING = Listing(filters={"entityname": Column("entity_name")}, sorts={}, order=("entity_name", "id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,10 @@ class Member:
     role_name: str
 
 
-def list_members(project_id: int, *, containing: str, offset: int, limit: int) -> tuple[list[Member], int]:
-    """A page of the members whose names contain a text, by name, and the number of all such. Two SQL statements."""
-    found = _members(project_id)
-    if containing:
-        found = found.filter(entity_name__icontains=containing)
-    return list(_read(found.order_by("entity_name", "id")[offset : offset + limit])), found.count()
+def list_members(project_id: int, query: ListQuery) -> tuple[list[Member], int]:
+    """A page of the members, by name, and the number of all, narrowed by the keys of LISTING. Two SQL statements."""
+    found = LISTING.narrow(_members(project_id), query)
+    return list(_read(LISTING.page(found, query))), found.count()
 
 
 def find_member(project_id: int, member_id: int) -> Member | None:

@@ -7,6 +7,7 @@ could otherwise make oneself everything.
 from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from haven_core.accounts.models import User
@@ -110,20 +111,22 @@ def _check_within(project: ProjectView, permissions: frozenset[Permission], acto
 def _find(candidate: Candidate) -> tuple[int | None, int | None]:
     """(user id, None) or (None, group id)."""
     if candidate.user_id or (candidate.username and not candidate.group_id):
-        named: dict[str, object] = {"pk": candidate.user_id} if candidate.user_id else {"username": candidate.username}
-        users = backend.locked(User.objects.filter(deleted_at=None, **named).values_list("id"), "SHARE")
+        live = User.objects.filter(deleted_at=None)
+        user = live.filter(pk=candidate.user_id) if candidate.user_id else live.filter(username=candidate.username)
+        users = backend.locked(user.values_list("id"), "SHARE")
         if not users:
             raise NotFound(f"user {candidate.user_id or candidate.username} is not found")
         return users[0][0], None
+    groups = UserGroup.objects.order_by("id")
     if candidate.group_id:
-        named = {"pk": candidate.group_id}
+        groups = groups.filter(pk=candidate.group_id)
     elif candidate.ldap_dn:
-        named = {"ldap_dn": candidate.ldap_dn}
+        groups = groups.filter(ldap_dn=candidate.ldap_dn)
     elif candidate.group_name:
-        named = {"name": candidate.group_name} | ({"kind": candidate.group_kind} if candidate.group_kind else {})
+        groups = groups.filter(name=candidate.group_name, kind=candidate.group_kind or F("kind"))
     else:
         raise BadRequest("member_user or member_group must name somebody")
-    group_id = UserGroup.objects.filter(**named).order_by("id").values_list("id", flat=True).first()
+    group_id = groups.values_list("id", flat=True).first()
     if group_id is None:
         raise NotFound(f"group {candidate.group_id or candidate.ldap_dn or candidate.group_name} is not found")
     return None, group_id
