@@ -4,6 +4,17 @@ from haven_core.accounts.models import User
 from haven_core.events.models import OutboxEvent
 from haven_core.projects.models import Project, ProjectMember
 from haven_core.quotas.models import ProjectQuota
+from haven_core.robots.models import Robot, RobotPermission, RobotSecret
 from haven_core.tokens.models import SigningKey
 
-__all__ = ["OutboxEvent", "Project", "ProjectMember", "ProjectQuota", "SigningKey", "User"]
+__all__ = [
+    "OutboxEvent",
+    "Project",
+    "ProjectMember",
+    "ProjectQuota",
+    "Robot",
+    "RobotPermission",
+    "RobotSecret",
+    "SigningKey",
+    "User",
+]

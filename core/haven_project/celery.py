@@ -27,8 +27,9 @@ app.conf.update(
         "count-pulls": {"task": "haven_registry.tasks.drain_pulls", "schedule": 10.0},
         "collect": {"task": "haven_gc.tasks.collect_due", "schedule": 60.0},
         "reap-uploads": {"task": "haven_gc.tasks.reap_uploads", "schedule": 300.0},
+        "note-robot-uses": {"task": "haven_core.tasks.note_robot_uses", "schedule": 30.0},
         "scan": {"task": "haven_gc.tasks.scan", "schedule": 24 * 3600.0},
         "sweep": {"task": "haven_gc.tasks.sweep", "schedule": 60.0},
     },
 )
-app.autodiscover_tasks(["haven_registry", "haven_gc"])
+app.autodiscover_tasks(["haven_core", "haven_registry", "haven_gc"])

@@ -12,6 +12,7 @@ from haven_api.paging import page_headers, requested_page
 from haven_api.query import boolean_parameter, parse_boolean, parse_query, parse_sort
 from haven_api.serializers import ProjectBody
 from haven_api.views.base import ApiView, timestamp
+from haven_core.accounts.selectors import first_sysadmin_id
 from haven_core.domain.actor import Actor
 from haven_core.domain.roles import Role
 from haven_core.errors import BadRequest, Forbidden, ProjectUnknown, Unauthorized
@@ -57,6 +58,8 @@ class Projects(ApiView):
     def post(self, request: Request) -> Response:
         """Create."""
         actor = self.require_login()
+        if actor.is_robot and not actor.rights.on_system("project", "create"):
+            raise Forbidden
         body = ProjectBody(data=request.data)
         body.is_valid(raise_exception=True)
         sent = body.validated_data
@@ -65,7 +68,7 @@ class Projects(ApiView):
         metadata = {key: value for key, value in (sent.get("metadata") or {}).items() if value is not None}
         project_id = services.create_project(
             name=sent["project_name"],
-            owner_id=actor.user_id,
+            owner_id=_owner_for(actor),
             is_public=_is_public(metadata, sent.get("public")),
             metadata=_checked_metadata(metadata),
             hard_bytes=_hard_bytes(sent.get("storage_limit")) if actor.is_sysadmin else None,
@@ -87,7 +90,8 @@ class OneProject(ApiView):
         """Delete, when it is empty."""
         actor = self.require_login()
         view = requested_project(actor, request, name_or_id)
-        if not (actor.is_sysadmin or view.role == Role.PROJECT_ADMIN):
+        is_admin = actor.is_sysadmin or view.role == Role.PROJECT_ADMIN
+        if not (is_admin or actor.rights.in_project(view.project_id, "project", "delete")):
             raise Forbidden
         services.delete_project(project_id=view.project_id, deleted_by=actor)
         return Response(status=200)
@@ -132,6 +136,11 @@ def render_project(view: ProjectView, actor: Actor) -> dict[str, Any]:
             "update_time": updated,
         },
     }
+
+
+def _owner_for(creator: Actor) -> int:
+    """Who owns what `creator` makes: itself, or for a robot the first administrator (Harbor)."""
+    return first_sysadmin_id() if creator.is_robot else creator.user_id
 
 
 def _requested_filter(request: Request) -> ProjectFilter:

@@ -5,14 +5,17 @@ from rest_framework.response import Response
 
 from haven_api.views.base import ApiView, timestamp
 from haven_core.accounts.selectors import find_account
-from haven_core.errors import Unauthorized
+from haven_core.errors import NoUser, Unauthorized
 
 
 class CurrentUser(ApiView):
     """GET /users/current."""
 
     def get(self, _request: Request) -> Response:
-        account = find_account(self.require_login().user_id)
+        actor = self.require_login()
+        if actor.is_robot:
+            raise NoUser
+        account = find_account(actor.user_id)
         if account is None:
             raise Unauthorized  # deleted since the login
         return Response(

@@ -12,7 +12,9 @@ from haven_core.accounts.throttle import Throttle
 from haven_core.caches import TimedCache
 from haven_core.db import backend
 from haven_core.domain.actor import Actor
-from haven_core.domain.names import MAX_LENGTH
+from haven_core.robots import usage
+from haven_core.robots.actors import RobotLogin, current_robot, find_login
+from haven_core.robots.names import MAX_LOGIN_LENGTH
 
 CACHE_SECONDS = 10.0
 
@@ -44,16 +46,17 @@ def verify_basic(username: str, password: str, *, address: str = "") -> Actor | 
     once, in every process. Equal requests that arrive together share one hash. An unknown name costs what a known one
     does. Repeating a wrong password counts as one guess, since clients do so by themselves (POST, then GET).
 
+    The name of a robot is looked up among the robots first, by one statement more; see _verify_robot().
+
     Raises TooManyRequests after too many failures for this name from this network; proven credentials still pass.
     """
-    if not (0 < len(username) <= MAX_LENGTH and 0 < len(password) <= passwords.MAX_LENGTH) or "\0" in username:
+    if not (0 < len(username) <= MAX_LOGIN_LENGTH and 0 < len(password) <= passwords.MAX_LENGTH) or "\0" in username:
         return None
+    robot = find_login(username)
+    if robot is not None:
+        return _verify_robot(robot, username, password, address)
     account = _read(username)
-    fingerprint = _fingerprint(account, username, password)
-    proven = _verdicts.get(fingerprint)
-    if proven is None:
-        proven = _judge(fingerprint, account, username, password, address)
-    if not proven:
+    if not _is_proven(f"{account.user_id}:{account.epoch}", account.stored, username, password, address):
         return None
     return Actor("user", account.user_id, username, account.is_sysadmin, account.epoch)
 
@@ -77,13 +80,37 @@ def _read(username: str) -> _Account:
     return _Account(user_id, stored, bool(is_sysadmin), epoch)
 
 
-def _fingerprint(account: _Account, username: str, password: str) -> bytes:
-    """Names one verdict. The account's id and epoch are part of it, so no verdict survives a change."""
-    text = f"{account.user_id}:{account.epoch}:{len(username)}:{username}{password}"
+def _verify_robot(robot: RobotLogin, username: str, password: str, address: str) -> Actor | None:
+    """The robot, proven by a live secret. A generated one costs no slow hash and is never throttled: it can't be guessed.
+
+    Whatever is wrong costs what a wrong password of a user does, so time tells nothing of robots either.
+    """
+    secret = robot.proven_by(password)
+    if secret is None:
+        secret = robot.chosen
+        judged_against = f"robot:{robot.robot_id}:{robot.epoch}:{secret.secret_id if secret else 0}"
+        if not _is_proven(judged_against, secret.hash if secret else "", username, password, address):
+            return None
+    actor = current_robot(robot.robot_id, robot.epoch)
+    if actor is not None and secret is not None:
+        usage.note(secret.secret_id, address)
+    return actor
+
+
+def _is_proven(judged_against: str, stored: str, username: str, password: str, address: str) -> bool:
+    """Whether `password` is the stored one. judged_against: names the row and its version, that is what `stored` is."""
+    fingerprint = _fingerprint(judged_against, username, password)
+    proven = _verdicts.get(fingerprint)
+    return _judge(fingerprint, stored, username, password, address) if proven is None else proven
+
+
+def _fingerprint(judged_against: str, username: str, password: str) -> bytes:
+    """Names one verdict. Ids and epoch of what it was judged against are part of it, so no verdict survives a change."""
+    text = f"{judged_against}:{len(username)}:{username}{password}"
     return hmac.digest(_key, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
 
 
-def _judge(fingerprint: bytes, account: _Account, username: str, password: str, address: str) -> bool:
+def _judge(fingerprint: bytes, stored: str, username: str, password: str, address: str) -> bool:
     """Hash, once for all who ask the same thing now."""
     with _running_lock:
         verdict = _running.get(fingerprint)
@@ -96,7 +123,7 @@ def _judge(fingerprint: bytes, account: _Account, username: str, password: str, 
         # The last leader may have ended between our look into the cache and our becoming one.
         proven = _verdicts.get(fingerprint)
         if proven is None:
-            proven = _hash_and_count(fingerprint, account, username, password, address)
+            proven = _hash_and_count(fingerprint, stored, username, password, address)
         verdict.set_result(proven)
     except BaseException as error:
         verdict.set_exception(error)  # those who wait must not wait for ever
@@ -107,9 +134,9 @@ def _judge(fingerprint: bytes, account: _Account, username: str, password: str, 
     return proven
 
 
-def _hash_and_count(fingerprint: bytes, account: _Account, username: str, password: str, address: str) -> bool:
+def _hash_and_count(fingerprint: bytes, stored: str, username: str, password: str, address: str) -> bool:
     _throttle.check(username, address)
-    proven = passwords.matches(password, account.stored)
+    proven = passwords.matches(password, stored)
     _verdicts.put(fingerprint, proven)
     if proven:
         _throttle.succeeded(username, address)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from haven_core.accounts.models import User
+from haven_core.errors import BadRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,11 @@ def find_account(user_id: int) -> Account | None:
         .first()
     )
     return Account(*row) if row else None
+
+
+def first_sysadmin_id() -> int:
+    """The administrator with the lowest id, who owns what no user made. Raises BadRequest when there is none."""
+    found = User.objects.filter(is_sysadmin=True, deleted_at=None).order_by("id").values_list("id", flat=True).first()
+    if found is None:
+        raise BadRequest("this needs an administrator, and there is none")
+    return found

@@ -8,7 +8,7 @@ from haven_core.caches import TimedCache
 from haven_core.db import backend
 from haven_core.domain.actor import Actor
 from haven_core.domain.names import is_project_name
-from haven_core.domain.roles import repository_actions
+from haven_core.domain.roles import PULL, repository_actions
 from haven_core.projects.models import Project, ProjectMember
 
 STALENESS_SECONDS = (
@@ -16,7 +16,7 @@ STALENESS_SECONDS = (
 )
 _LIMIT = 20_000
 
-_cache: "TimedCache[tuple[int, bool, str], ProjectAccess]" = TimedCache(seconds=STALENESS_SECONDS, limit=_LIMIT)
+_cache: "TimedCache[tuple[str, int, bool, str], ProjectAccess]" = TimedCache(seconds=STALENESS_SECONDS, limit=_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def project_access(actor: Actor, project_name: str, needed: frozenset[str] = fro
     """
     if not is_project_name(project_name):
         return None
-    key = (actor.user_id, actor.is_sysadmin, project_name)
+    key = (actor.subject, actor.epoch, actor.is_sysadmin, project_name)
     cached = _cache.get(key)
     if cached is not None and needed <= cached.actions:
         return cached
@@ -59,8 +59,17 @@ def _read(actor: Actor, project_name: str) -> ProjectAccess | None:
     if not rows:
         return None
     project_id, is_public, role = rows[0]
+    if actor.is_robot:
+        actions = actor.rights.repository_actions(project_id) | ({PULL} if is_public else frozenset())
+        return ProjectAccess(project_id, actions, bool(is_public))
     actions = repository_actions(role, is_public=bool(is_public), is_sysadmin=actor.is_sysadmin)
     return ProjectAccess(project_id, actions, bool(is_public))
+
+
+def may_list_catalog(actor: Actor) -> bool:
+    """Whether the actor may list repositories on /v2: every user those it may pull, a robot only with the permission for
+    it, and then all (Harbor)."""
+    return actor.rights.on_system("catalog", "read") if actor.is_robot else not actor.is_anonymous
 
 
 def forget_access() -> None:
@@ -69,11 +78,15 @@ def forget_access() -> None:
 
 
 def visible_projects(actor: Actor) -> "QuerySet[Project, Project]":
-    """The projects the actor may know of: all for a system administrator, else the public ones and its own."""
+    """The projects the actor may know of: all for a system administrator, else the public ones and its own;
+    a robot's are those it has any permission in."""
     live = Project.objects.filter(deleted_at=None)
     if actor.is_sysadmin:
         return live
     if actor.is_anonymous:
         return live.filter(is_public=True)
+    if actor.is_robot:
+        named = Q(is_public=True) | Q(pk__in=list(actor.rights.projects))
+        return live if actor.rights.everywhere else live.filter(named)
     membership = ProjectMember.objects.filter(project_id=OuterRef("pk"), user_id=actor.user_id)
     return live.filter(Q(is_public=True) | Exists(membership))
