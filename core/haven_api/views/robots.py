@@ -16,6 +16,7 @@ from haven_core.domain.actor import Actor
 from haven_core.errors import BadRequest, Forbidden, ProjectUnknown, Unauthorized
 from haven_core.robots import permissions, selectors, services
 from haven_core.robots.access import CREATE, DELETE, LIST, UPDATE, may_in_system, projects_for
+from haven_core.robots.names import parse_login
 from haven_core.robots.selectors import RobotView
 from haven_core.robots.specs import FOREVER, PROJECT_LEVEL, SYSTEM_LEVEL, PermissionSpec, RobotSpec, check_spec
 
@@ -233,7 +234,8 @@ def _by_key(query: Mapping[str, Condition]) -> dict[str, Condition]:
 
 def _own_name(login: str) -> str:
     """A robot's own name out of whatever of `robot$project+name` was given."""
-    return login.rpartition("+")[2].rpartition("$")[2]
+    parsed = parse_login(login)
+    return parsed.name if parsed else login.rpartition("+")[2]
 
 
 def _validated(kind: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
