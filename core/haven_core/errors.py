@@ -101,6 +101,24 @@ class NoUser(HavenError):
     message = "only a user has this; a robot asks"
 
 
+class InUse(HavenError):
+    """Something still refers to it."""
+
+    status = 412
+    oci_code = "DENIED"
+    api_code = "PRECONDITION"
+    message = "it is in use"
+
+
+class PasswordChangeRequired(HavenError):
+    """The session's account has a password that somebody else chose; nothing else is done until it is changed."""
+
+    status = 403
+    oci_code = "DENIED"
+    api_code = "FORBIDDEN"
+    message = "change your password first: PUT /api/v2.0/users/{your id}/password"
+
+
 class ProjectInUse(HavenError):
     """The project still holds repositories."""
 

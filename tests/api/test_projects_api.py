@@ -279,9 +279,9 @@ def test_queries_do_not_grow_with_the_list(api: Call, users: dict[str, int], dja
     for number in range(2):
         create_project(name=f"p{number}", owner_id=users["owner"])
     api("GET", "/projects", user="owner")
-    with django_assert_num_queries(3):  # the account, the total, the page
+    with django_assert_num_queries(4):  # the account, the total, the page, the roles
         assert len(names(api("GET", "/projects", user="owner"))) == 2
     for number in range(2, 22):
         create_project(name=f"p{number}", owner_id=users["owner"])
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         assert len(names(api("GET", "/projects?page_size=100", user="owner"))) == 22

@@ -14,10 +14,11 @@ from haven_api.serializers import ProjectBody
 from haven_api.views.base import ApiView, timestamp
 from haven_core.accounts.selectors import first_sysadmin_id
 from haven_core.domain.actor import Actor
-from haven_core.domain.roles import Role
-from haven_core.errors import BadRequest, Forbidden, ProjectUnknown, Unauthorized
+from haven_core.domain.roles import Role, strongest
+from haven_core.errors import BadRequest, Forbidden
 from haven_core.projects import selectors, services
 from haven_core.projects.selectors import ProjectFilter, ProjectView
+from haven_core.rbac.permissions import Action, Resource, evaluate, require
 
 _ID = re.compile(r"[0-9]{1,18}")
 _BOOLEAN_METADATA = (
@@ -88,32 +89,29 @@ class OneProject(ApiView):
 
     def delete(self, request: Request, name_or_id: str) -> Response:
         """Delete, when it is empty."""
-        actor = self.require_login()
-        view = requested_project(actor, request, name_or_id)
-        is_admin = actor.is_sysadmin or view.role == Role.PROJECT_ADMIN
-        if not (is_admin or actor.rights.in_project(view.project_id, "project", "delete")):
-            raise Forbidden
-        services.delete_project(project_id=view.project_id, deleted_by=actor)
+        project = requested_project(self.actor, request, name_or_id, Resource.PROJECT, Action.DELETE)
+        services.delete_project(project_id=project.project_id, deleted_by=self.actor)
         return Response(status=200)
 
 
-def requested_project(actor: Actor, request: Request, name_or_id: str) -> ProjectView:
-    """The project a path names. Missing and hidden look alike: 401 for nobody, 403 for somebody (Harbor).
-
-    Only a system administrator, who sees all there is, gets 404.
-    """
+def requested_project(
+    actor: Actor,
+    request: Request,
+    name_or_id: str,
+    resource: Resource = Resource.PROJECT,
+    action: Action = Action.READ,
+) -> ProjectView:
+    """The project a path names, where the actor may do `action` on `resource`. Raises what permissions.require does."""
     by_name = _boolean_header(request, "X-Is-Resource-Name") or not _ID.fullmatch(name_or_id)
     view = selectors.find_project(actor, name_or_id if by_name else int(name_or_id))
-    if view is not None:
-        return view
-    if actor.is_anonymous:
-        raise Unauthorized
-    raise ProjectUnknown if actor.is_sysadmin else Forbidden
+    require(actor, view, resource, action)
+    assert view is not None  # require refuses None
+    return view
 
 
 def render_project(view: ProjectView, actor: Actor) -> dict[str, Any]:
     """A project as Harbor's API shows it to `actor`."""
-    role = Role.PROJECT_ADMIN if actor.is_sysadmin else view.role
+    roles = [int(Role.PROJECT_ADMIN)] if actor.is_sysadmin else list(view.roles)
     created, updated = timestamp(view.created_at), timestamp(view.updated_at)
     return {
         "project_id": view.project_id,
@@ -123,9 +121,9 @@ def render_project(view: ProjectView, actor: Actor) -> dict[str, Any]:
         "creation_time": created,
         "update_time": updated,
         "deleted": False,
-        "togglable": role == Role.PROJECT_ADMIN,
-        "current_user_role_id": int(role or 0),
-        "current_user_role_ids": [int(role)] if role else [],
+        "togglable": evaluate(actor, Resource.PROJECT, Action.UPDATE, view),
+        "current_user_role_id": strongest(roles),
+        "current_user_role_ids": roles,
         "repo_count": view.repository_count,
         "metadata": {**view.metadata, "public": "true" if view.is_public else "false"},
         "cve_allowlist": {

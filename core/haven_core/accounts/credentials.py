@@ -7,8 +7,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from haven_core.accounts import passwords
-from haven_core.accounts.throttle import Throttle
+from haven_core.accounts import passwords, throttle
 from haven_core.caches import TimedCache
 from haven_core.db import backend
 from haven_core.domain.actor import Actor
@@ -24,7 +23,6 @@ _key = secrets.token_bytes(
 _verdicts: TimedCache[bytes, bool] = TimedCache(seconds=CACHE_SECONDS, limit=10_000)
 _running: dict[bytes, "Future[bool]"] = {}
 _running_lock = threading.Lock()
-_throttle = Throttle()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +39,11 @@ _NOBODY = _Account(user_id=0, stored="", is_sysadmin=False, epoch=0)
 def verify_basic(username: str, password: str, *, address: str = "") -> Actor | None:
     """The actor these credentials prove, or None. `address`: the client's, as the trusted gateway names it.
 
-    One SQL statement always, which reads the account as it is now, and one slow hash unless the same credentials were
-    judged in the last CACHE_SECONDS under the same credential epoch: a new password or a disabled account counts at
-    once, in every process. Equal requests that arrive together share one hash. An unknown name costs what a known one
-    does. Repeating a wrong password counts as one guess, since clients do so by themselves (POST, then GET).
+    One SQL statement always, which reads the account as it is now. One slow hash, and the throttle's statement, unless
+    the same credentials were judged in the last CACHE_SECONDS under the same credential epoch: a new password or a
+    disabled account counts at once, in every process. Equal requests that arrive together share one hash. An unknown
+    name costs what a known one does. Repeating a wrong password counts as one guess, since clients do so by themselves
+    (POST, then GET).
 
     The name of a robot is looked up among the robots first, by one statement more; see _verify_robot().
 
@@ -62,9 +61,8 @@ def verify_basic(username: str, password: str, *, address: str = "") -> Actor | 
 
 
 def forget_credentials() -> None:
-    """Drop all verdicts and counted failures of this process."""
+    """Drop all verdicts of this process."""
     _verdicts.clear()
-    _throttle.clear()
 
 
 def _read(username: str) -> _Account:
@@ -135,11 +133,8 @@ def _judge(fingerprint: bytes, stored: str, username: str, password: str, addres
 
 
 def _hash_and_count(fingerprint: bytes, stored: str, username: str, password: str, address: str) -> bool:
-    _throttle.check(username, address)
+    attempt = throttle.begin(username, address)
     proven = passwords.matches(password, stored)
     _verdicts.put(fingerprint, proven)
-    if proven:
-        _throttle.succeeded(username, address)
-    else:
-        _throttle.failed(username, address)
+    (throttle.succeeded if proven else throttle.failed)(attempt)
     return proven

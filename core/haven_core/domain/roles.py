@@ -1,5 +1,6 @@
-"""Roles in a project and what each may do with its repositories (Harbor's fixed matrix; no custom roles)."""
+"""Harbor's roles in a project, and the actions of tokens. What a role may do is in haven_core.rbac.permissions."""
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 PULL, PUSH, DELETE = "pull", "push", "delete"
@@ -16,22 +17,23 @@ class Role(IntEnum):
     LIMITED_GUEST = 5
 
 
-_EVERYTHING = frozenset(ACTIONS)
-_BY_ROLE = {
-    Role.PROJECT_ADMIN: _EVERYTHING,
-    Role.MAINTAINER: _EVERYTHING,
-    Role.DEVELOPER: frozenset({PULL, PUSH}),
-    Role.GUEST: frozenset({PULL}),
-    Role.LIMITED_GUEST: frozenset({PULL}),
+NAMES = {
+    Role.PROJECT_ADMIN: "projectAdmin",
+    Role.MAINTAINER: "maintainer",
+    Role.DEVELOPER: "developer",
+    Role.GUEST: "guest",
+    Role.LIMITED_GUEST: "limitedGuest",
 }
+BY_STRENGTH = tuple(NAMES)
+
+# The API's id of a custom role is its own number and this: Harbor's five, and those it may add, stay apart from ours.
+CUSTOM_ROLE_BASE = 1000
 
 
-def repository_actions(role: int | None, *, is_public: bool, is_sysadmin: bool) -> frozenset[str]:
-    """What a member with `role` (None: no member) may do with the repositories of a project."""
-    if is_sysadmin:
-        return _EVERYTHING
-    granted = _BY_ROLE[Role(role)] if role is not None else frozenset()
-    return granted | {PULL} if is_public else granted
+def strongest(roles: Iterable[int]) -> int:
+    """The role that Harbor's `current_user_role_id` names: the strongest of the five, else a custom one, else 0."""
+    held = set(roles)
+    return next((int(role) for role in BY_STRENGTH if role in held), min(held, default=0))
 
 
 def in_order(actions: frozenset[str]) -> list[str]:

@@ -5,20 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import F, QuerySet
 
 from haven_core.accounts.models import User
 from haven_core.domain.actor import Actor
+from haven_core.domain.roles import strongest
 from haven_core.projects.contents import repository_counts
-from haven_core.projects.models import Project, ProjectMember
-from haven_core.rbac.access import visible_projects
+from haven_core.projects.models import Project
+from haven_core.rbac.access import standings, visible_projects
+from haven_core.rbac.permissions import Permission
 
 SORTABLE = {"project_id": "id", "name": "name", "creation_time": "created_at", "update_time": "updated_at"}
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
-    """A project, and what the caller is in it (role: None, no member)."""
+    """A project, and what the caller is and may do in it. roles: of the caller and its groups, as the API numbers them."""
 
     project_id: int
     name: str
@@ -28,8 +30,14 @@ class ProjectView:
     metadata: dict[str, str]
     created_at: datetime
     updated_at: datetime
-    role: int | None
+    roles: tuple[int, ...]
+    permissions: frozenset[Permission]
     repository_count: int
+
+    @property
+    def role(self) -> int | None:
+        """The strongest of the roles; None, no member."""
+        return strongest(self.roles) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +55,19 @@ def list_projects(
 ) -> tuple[list[ProjectView], int]:
     """A page of the visible projects and the number of all. `order`: keys of SORTABLE, '-' first for descending.
 
-    Three SQL statements, whatever the page holds.
+    Four SQL statements at most, whatever the page holds.
     """
     found = _narrow(visible_projects(actor), narrowed)
     total = found.count()
     columns = [("-" if key.startswith("-") else "") + SORTABLE[key.lstrip("-")] for key in order]
     end = None if limit is None else offset + limit
-    return _views(_annotated(found, actor).order_by(*columns, "id")[offset:end]), total
+    return _views(_columns(found).order_by(*columns, "id")[offset:end], actor), total
 
 
 def find_project(actor: Actor, name_or_id: str | int) -> ProjectView | None:
     """A visible project by name (text) or id (number)."""
     condition = {"id": name_or_id} if isinstance(name_or_id, int) else {"name": name_or_id}
-    views = _views(_annotated(visible_projects(actor).filter(**condition), actor)[:1])
+    views = _views(_columns(visible_projects(actor).filter(**condition))[:1], actor)
     return views[0] if views else None
 
 
@@ -80,21 +88,22 @@ def _narrow(found: "QuerySet[Project, Project]", narrowed: ProjectFilter) -> "Qu
     return found
 
 
-def _annotated(found: "QuerySet[Project, Project]", actor: Actor) -> "QuerySet[Any, Any]":
-    role = ProjectMember.objects.filter(project_id=OuterRef("pk"), user_id=actor.user_id).values("role")[:1]
-    return found.annotate(caller_role=Subquery(role), owner_name=F("owner__username")).values(
-        "id", "name", "owner_id", "owner_name", "is_public", "metadata", "created_at", "updated_at", "caller_role"
+def _columns(found: "QuerySet[Project, Project]") -> "QuerySet[Any, Any]":
+    return found.annotate(owner_name=F("owner__username")).values(
+        "id", "name", "owner_id", "owner_name", "is_public", "metadata", "created_at", "updated_at"
     )
 
 
-def _views(rows: "QuerySet[Any, Any]") -> list[ProjectView]:
+def _views(rows: "QuerySet[Any, Any]", actor: Actor) -> list[ProjectView]:
     found = list(rows)
     counts = repository_counts([row["id"] for row in found])
+    standing = standings(actor, {row["id"]: row["is_public"] for row in found})
     return [
         ProjectView(
             project_id=row["id"], name=row["name"], owner_id=row["owner_id"], owner_name=row["owner_name"] or "",
             is_public=row["is_public"], metadata=row["metadata"], created_at=row["created_at"],
-            updated_at=row["updated_at"], role=row["caller_role"], repository_count=counts.get(row["id"], 0),
+            updated_at=row["updated_at"], roles=standing[row["id"]].roles, permissions=standing[row["id"]].permissions,
+            repository_count=counts.get(row["id"], 0),
         )
         for row in found
     ]  # fmt: skip

@@ -1,6 +1,9 @@
-"""Rights in a project, asked on every request of the data plane."""
+"""Rights in projects: one project's for each request of the data plane, many projects' for a list."""
 
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -8,8 +11,10 @@ from haven_core.caches import TimedCache
 from haven_core.db import backend
 from haven_core.domain.actor import Actor
 from haven_core.domain.names import is_project_name
-from haven_core.domain.roles import PULL, repository_actions
+from haven_core.domain.roles import ACTIONS, CUSTOM_ROLE_BASE, Role
+from haven_core.groups.models import GroupMembership
 from haven_core.projects.models import Project, ProjectMember
+from haven_core.rbac.permissions import BY_ROLE, PROJECT_PERMISSIONS, PUBLIC, Action, Permission, Resource
 
 STALENESS_SECONDS = (
     5.0  # how long a grant may outlive the right it came from, in another process than the one that took it
@@ -50,20 +55,97 @@ def project_access(actor: Actor, project_name: str, needed: frozenset[str] = fro
 
 
 def _read(actor: Actor, project_name: str) -> ProjectAccess | None:
+    # One row for each group of the actor that is a member, each with the actor's own membership beside it.
     rows = backend.sql(
-        "SELECT p.id, p.is_public, m.role FROM project p "
+        "SELECT p.id, p.is_public, m.role, c.permissions, gm.role, gc.permissions FROM project p "
         "LEFT JOIN project_member m ON m.project_id = p.id AND m.user_id = %s "
+        "LEFT JOIN custom_role c ON c.id = m.custom_role_id "
+        "LEFT JOIN (user_group_member g JOIN project_member gm ON gm.group_id = g.group_id AND g.user_id = %s "
+        "LEFT JOIN custom_role gc ON gc.id = gm.custom_role_id) ON gm.project_id = p.id "
         "WHERE p.name = %s AND p.deleted_at IS NULL",
-        actor.user_id, project_name,
+        actor.user_id, actor.user_id, project_name,
     )  # fmt: skip
     if not rows:
         return None
-    project_id, is_public, role = rows[0]
+    project_id, is_public = rows[0][:2]
     if actor.is_robot:
-        actions = actor.rights.repository_actions(project_id) | ({PULL} if is_public else frozenset())
-        return ProjectAccess(project_id, actions, bool(is_public))
-    actions = repository_actions(role, is_public=bool(is_public), is_sysadmin=actor.is_sysadmin)
+        held = [_of_robot(actor, project_id)]
+    else:
+        held = [_held(role, custom) for row in rows for role, custom in (row[2:4], row[4:6])]
+    permissions = _union(held, is_public=bool(is_public), is_sysadmin=actor.is_sysadmin)
+    actions = frozenset(action for action in ACTIONS if Permission(Resource.REPOSITORY, Action(action)) in permissions)
     return ProjectAccess(project_id, actions, bool(is_public))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an actor is in a project. roles: as the API numbers them, custom ones included; permissions: of all roles and
+    of the project being public."""
+
+    roles: tuple[int, ...]
+    permissions: frozenset[Permission]
+
+
+def standings(actor: Actor, projects: Mapping[int, bool]) -> dict[int, Standing]:
+    """The actor's standing in each of `projects` (id: is it public). One SQL statement, or none: nobody is a member
+    anywhere, and a system administrator may everything everywhere."""
+    held: dict[int, dict[int, frozenset[Permission]]] = {project_id: {} for project_id in projects}
+    if actor.is_robot:
+        return {
+            project_id: Standing((), _union([_of_robot(actor, project_id)], is_public=is_public, is_sysadmin=False))
+            for project_id, is_public in projects.items()
+        }
+    if not (actor.is_anonymous or actor.is_sysadmin) and projects:
+        mine = ProjectMember.objects.filter(_is_member(actor), project_id__in=list(projects))
+        for project_id, role, custom_id, custom in mine.values_list(
+            "project_id", "role", "custom_role_id", "custom_role__permissions"
+        ):
+            number = role if custom_id is None else CUSTOM_ROLE_BASE + custom_id
+            held[project_id][number] = _held(role, custom)
+    return {
+        project_id: Standing(
+            tuple(sorted(held[project_id])),
+            _union(held[project_id].values(), is_public=is_public, is_sysadmin=actor.is_sysadmin),
+        )
+        for project_id, is_public in projects.items()
+    }
+
+
+def parse_permissions(texts: Collection[str]) -> frozenset[Permission]:
+    """The permissions among "resource:action" texts; what is none inside a project is left out."""
+    known = {f"{resource}:{action}": Permission(resource, action) for resource, action in PROJECT_PERMISSIONS}
+    return frozenset(known[text] for text in texts if text in known)
+
+
+def _of_robot(actor: Actor, project_id: int) -> frozenset[Permission]:
+    """What a robot may do in a project, beside what is public."""
+    granted = actor.rights.everywhere | actor.rights.projects.get(project_id, frozenset())
+    return frozenset(Permission(Resource(resource), Action(action)) for resource, action in granted)
+
+
+def _held(role: int | None, custom: "str | list[str] | None") -> frozenset[Permission]:
+    """What one membership gives; `custom` as the database returns it, by sql() a text."""
+    if role is not None:
+        return BY_ROLE[Role(role)]
+    if custom is None:
+        return frozenset()
+    return _parse_stored(custom if isinstance(custom, str) else json.dumps(custom))
+
+
+@lru_cache(maxsize=256)
+def _parse_stored(text: str) -> frozenset[Permission]:
+    return parse_permissions(json.loads(text))
+
+
+def _union(held: Iterable[frozenset[Permission]], *, is_public: bool, is_sysadmin: bool) -> frozenset[Permission]:
+    if is_sysadmin:
+        return PROJECT_PERMISSIONS
+    return frozenset().union(*held, PUBLIC if is_public else frozenset())
+
+
+def _is_member(actor: Actor) -> Q:
+    groups = GroupMembership.objects.filter(user_id=actor.user_id).values("group_id")
+    return Q(user_id=actor.user_id) | Q(group_id__in=groups)
 
 
 def may_list_catalog(actor: Actor) -> bool:
@@ -88,5 +170,5 @@ def visible_projects(actor: Actor) -> "QuerySet[Project, Project]":
     if actor.is_robot:
         named = Q(is_public=True) | Q(pk__in=list(actor.rights.projects))
         return live if actor.rights.everywhere else live.filter(named)
-    membership = ProjectMember.objects.filter(project_id=OuterRef("pk"), user_id=actor.user_id)
+    membership = ProjectMember.objects.filter(_is_member(actor), project_id=OuterRef("pk"))
     return live.filter(Q(is_public=True) | Exists(membership))

@@ -223,7 +223,7 @@ def test_refreshing_and_deleting_end_tokens(api: Call, make_robot: MakeRobot) ->
 
 
 def test_a_robot_at_the_api(api: Call, make_robot: MakeRobot) -> None:
-    made = make_robot(project_robot("ci", "private", "log:list"))
+    made = make_robot(project_robot("ci", "private", "project:read"))
     login = {"user": made["name"], "password": made["secret"]}
     assert {project["name"] for project in api("GET", "/projects", **login).json()} == {"private", "public"}
     assert api("GET", "/projects/private", **login).json()["current_user_role_id"] == 0

@@ -1,0 +1,1 @@
+"""Who belongs to projects, and as what."""
