@@ -57,7 +57,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if is_unavailable(error):
         _log.error("database unavailable: %s, request %s", error, request_id(request))
         return Response(envelope("UNAVAILABLE", DatabaseUnavailable.message), status=503, headers={"Retry-After": "5"})
-    _log.error("%s %s failed, request %s", request.method, request.path, request_id(request))
+    _log.error("%s %s failed, request %s", request.method, request.path, request_id(request), exc_info=error)
     return Response(INTERNAL, status=500)
 
 

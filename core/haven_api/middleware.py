@@ -3,9 +3,15 @@
 import re
 import uuid
 from collections.abc import Callable
+from urllib.parse import unquote
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from haven_core.errors import envelope
+
+_BROKEN_QUERY = re.compile(r";|%(?![0-9A-Fa-f]{2})")  # what Go's url.ParseQuery refuses
+_ENCODED_SLASH = re.compile(r"%2f", re.IGNORECASE)
+_SLASHES = re.compile(r"/{2,}")
 _SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # it ends in logs and in a header
 
 
@@ -22,3 +28,26 @@ class RequestId:
         response = self._get_response(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+class HarborPaths:
+    """Reads paths and query strings below /api as Harbor does (its middleware mergeslash and url).
+
+    `//` is one slash. A slash that was sent encoded is part of a name, not of the path; WSGI has decoded it, so the path
+    is read again from what was sent, where the server tells. A broken query string is 400.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = _SLASHES.sub("/", request.path_info)
+        if not path.startswith("/api/"):
+            return self._get_response(request)
+        if _BROKEN_QUERY.search(request.META.get("QUERY_STRING", "")):
+            return JsonResponse(envelope("BAD_REQUEST", "invalid query string"), status=400)
+        sent = request.META.get("RAW_URI", "").partition("?")[0]
+        if sent.startswith("/") and _ENCODED_SLASH.search(sent):
+            path = _SLASHES.sub("/", unquote(_ENCODED_SLASH.sub("%252F", sent)))
+        request.path = request.path_info = path
+        return self._get_response(request)

@@ -9,7 +9,8 @@ from rest_framework.request import Request
 
 DEFAULT_SIZE, MAX_SIZE = 10, 100
 UNLIMITED_SIZE = 1000  # what `page_size=0` or less gets, where Harbor would give everything
-_NUMBER = re.compile(r"-?[0-9]{1,9}")
+MAX_NUMBER = 10**12  # a page nobody has: what comes before it still fits the database's 64 bits
+_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def requested_page(request: Request) -> Page:
     number, size = _number(request, "page", 1), _number(request, "page_size", DEFAULT_SIZE)
     if size > MAX_SIZE:
         raise ValidationError({"page_size": f"should be less than or equal to {MAX_SIZE}"})
-    return Page(max(number, 1), size if size > 0 else UNLIMITED_SIZE)
+    return Page(min(max(number, 1), MAX_NUMBER), size if size > 0 else UNLIMITED_SIZE)
 
 
 def page_headers(request: Request, page: Page, total: int) -> dict[str, str]:
@@ -54,6 +55,6 @@ def _number(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not _NUMBER.fullmatch(text):
+    if not _NUMBER.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
         raise ValidationError({name: "must be a number"})
     return int(text)

@@ -38,11 +38,25 @@ class Boolean(serializers.BooleanField):
         return bool(data)
 
 
+class CveItem(serializers.Serializer[Any]):
+    """CVEAllowlistItem."""
+
+    cve_id = Text()
+
+
+class CveAllowlistBody(serializers.Serializer[Any]):
+    """CVEAllowlist. Ids and times are Haven's to set, and dropped."""
+
+    items = CveItem(many=True, required=False, allow_null=True)
+    expires_at = Integer(required=False, allow_null=True)
+
+
 class ProjectBody(serializers.Serializer[Any]):
     """ProjectReq. Fields that are not listed are dropped, so a body can't set what it should not."""
 
     project_name = Text(max_length=255)
     public = Boolean(required=False, allow_null=True)
     metadata = serializers.DictField(child=Text(allow_null=True), required=False, allow_null=True)
+    cve_allowlist = CveAllowlistBody(required=False, allow_null=True)
     storage_limit = Integer(required=False, allow_null=True)
     registry_id = Integer(required=False, allow_null=True)

@@ -13,6 +13,8 @@ class CoreConfig(AppConfig):
     def ready(self) -> None:
         from haven_core.checks import register_own_checks
         from haven_core.db.backend import make_constraints_immediate
+        from haven_core.policies.writes import refuse_when_read_only, register_write_policy
 
         register_own_checks()
+        register_write_policy(refuse_when_read_only)
         post_migrate.connect(make_constraints_immediate, sender=self, dispatch_uid="haven-immediate-keys")

@@ -4,13 +4,17 @@ The one place that reads the environment. A `Config` is made once, at the start 
 `settings.HAVEN` and the rooms read it from there.
 """
 
+import json
 import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+from haven_core.configuration.keys import KEYS
 
 
 class ConfigError(ValueError):
@@ -33,6 +37,7 @@ class Config:
     upload_ttl: an upload session nobody touched for this long is removed.
     read_grace: how long the bytes of a removed blob stay, so that running downloads end well.
     untagged_age: an untagged manifest is left alone by `delete_untagged` until it is this old.
+    fixed_configuration: configuration keys (haven_core.configuration) that administrators can't change.
     """
 
     data_dir: Path
@@ -54,6 +59,7 @@ class Config:
     upload_ttl: timedelta = timedelta(hours=24)
     read_grace: timedelta = timedelta(hours=1)
     untagged_age: timedelta = timedelta(hours=24)
+    fixed_configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,12 @@ VARIABLES = (
     Variable("HAVEN_UPLOAD_TTL_HOURS", "upload_ttl", "an upload untouched for this long is removed"),
     Variable("HAVEN_READ_GRACE_HOURS", "read_grace", "how long bytes outlive their blob for running downloads"),
     Variable("HAVEN_UNTAGGED_AGE_HOURS", "untagged_age", "age below which untagged manifests are never removed"),
+    Variable(
+        "HAVEN_CONFIGURATION",
+        "fixed_configuration",
+        "JSON object of configuration keys and values that nobody can change while Haven runs",
+        secret=True,
+    ),
 )
 
 _KNOWN_ELSEWHERE = {"HAVEN_ADMIN_PASSWORD", "HAVEN_LISTEN", "HAVEN_TEST_REQUIRE_ALL", "HAVEN_PYTHON"}
@@ -184,6 +196,20 @@ def _secret_key(name: str, text: str) -> str:
     return text
 
 
+def _configuration(name: str, text: str) -> Mapping[str, Any]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{name} takes a JSON object") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{name} takes a JSON object")
+    if unknown := sorted(values.keys() - KEYS.keys()):
+        raise ConfigError(f"{name}: there is no key {unknown[0]}")
+    if problems := [text for key, value in values.items() if (text := KEYS[key].problem(value))]:
+        raise ConfigError(f"{name}: {problems[0]}")
+    return values
+
+
 _PARSERS = {
     "HAVEN_DATABASE_URL": _url("sqlite", "postgresql", "postgres"),
     "HAVEN_REDIS_URL": _url("redis", "rediss", "unix"),
@@ -193,6 +219,7 @@ _PARSERS = {
     "HAVEN_DEBUG": _boolean,
     "HAVEN_ACCEL_REDIRECT": _boolean,
     "HAVEN_LOG_LEVEL": _log_level,
+    "HAVEN_CONFIGURATION": _configuration,
 }
 
 

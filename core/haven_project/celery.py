@@ -4,8 +4,10 @@ Messages carry ids only and may be lost or doubled without harm: each task looks
 """
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_ready, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
 
@@ -24,12 +26,31 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"visibility_timeout": 3600},
     beat_schedule={
+        "audit": {"task": "haven_core.tasks.write_audit_log", "schedule": 5.0},
         "count-pulls": {"task": "haven_registry.tasks.drain_pulls", "schedule": 10.0},
         "collect": {"task": "haven_gc.tasks.collect_due", "schedule": 60.0},
+        "forget-events": {"task": "haven_core.tasks.forget_events", "schedule": 3600.0},
         "reap-uploads": {"task": "haven_gc.tasks.reap_uploads", "schedule": 300.0},
         "note-robot-uses": {"task": "haven_core.tasks.note_robot_uses", "schedule": 30.0},
         "scan": {"task": "haven_gc.tasks.scan", "schedule": 24 * 3600.0},
         "sweep": {"task": "haven_gc.tasks.sweep", "schedule": 60.0},
     },
 )
-app.autodiscover_tasks(["haven_core", "haven_registry", "haven_gc"])
+app.autodiscover_tasks(["haven_core", "haven_core.jobs", "haven_registry", "haven_gc"])
+
+_pulses: list[Any] = []
+
+
+@worker_ready.connect
+def _start_pulse(sender: Any, **_: Any) -> None:
+    """Jobs are kept going by a thread of each worker's main process, not by beat: see haven_core.jobs.ticking."""
+    from haven_core.jobs.ticking import Pulse  # models: Django is ready only now
+
+    _pulses.append(Pulse(sender.hostname, sender.controller.concurrency or 1))
+    _pulses[-1].start()
+
+
+@worker_shutting_down.connect
+def _end_pulse(**_: Any) -> None:
+    while _pulses:
+        _pulses.pop().end()

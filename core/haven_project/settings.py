@@ -61,6 +61,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "haven_api.middleware.RequestId",
+    "haven_api.middleware.HarborPaths",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -81,8 +82,16 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "haven_api.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "haven_api.openapi.HavenSchema",
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Haven",
+    "DESCRIPTION": "Harbor's API v2.0, and what Haven adds.",
+    "VERSION": "2.0",
+    "SCHEMA_PATH_PREFIX": "/api/v2.0",
+    "DISABLE_ERRORS_AND_WARNINGS": True,  # a view that says nothing of its answers is described as any JSON
 }
 
 CELERY_BROKER_URL = redis_for_celery(HAVEN.redis_url)

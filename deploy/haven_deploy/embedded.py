@@ -234,11 +234,11 @@ def _celery(options: EmbeddedOptions, name: str, *rest: str, stop_seconds: float
 
 
 def _worker(options: EmbeddedOptions) -> Process:
-    """One task at a time, in a process that can be ended by a time limit."""
+    """Two tasks at a time: beside a long job the short tasks of the clock go on."""
     return _celery(
         options, "worker",
         "--hostname", "haven@%h",
-        "--concurrency", "1",
+        "--concurrency", "2",
         "--prefetch-multiplier", "1",
         "--queues", QUEUES,
         "--without-gossip", "--without-mingle",

@@ -12,15 +12,25 @@ from django.utils import timezone
 from haven_core import health
 from haven_core.accounts import actors, credentials, passwords
 from haven_core.accounts.services import create_user
+from haven_core.configuration import selectors as configuration
 from haven_core.domain.roles import Role
 from haven_core.projects import contents
 from haven_core.projects.models import ProjectMember
 from haven_core.projects.services import create_project
 from haven_core.rbac import access
+from tests.contract.judge import assert_contract
 
 PASSWORD = "Correct1horse"
 
 Call = Callable[..., HttpResponse]
+
+_CACHES = (
+    actors.forget_actors,
+    access.forget_access,
+    configuration.forget_configuration,
+    credentials.forget_credentials,
+    health.forget_states,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +38,12 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test starts as a process does: with empty caches and nothing registered. A cheap hash."""
     monkeypatch.setattr(passwords.Hasher, "iterations", 1000)
     monkeypatch.setattr(contents, "_counters", [])
+    monkeypatch.setattr(contents, "_totals", [])
     monkeypatch.setattr(health, "_checks", {})
-    for forget in (actors.forget_actors, access.forget_access, credentials.forget_credentials, health.forget_states):
+    for forget in _CACHES:
         forget()
     yield
-    for forget in (actors.forget_actors, access.forget_access, credentials.forget_credentials, health.forget_states):
+    for forget in _CACHES:
         forget()
 
 
@@ -60,7 +71,10 @@ def projects(users: dict[str, int]) -> dict[str, int]:
 
 @pytest.fixture
 def api(client: Client) -> Call:
-    """`api("GET", "/projects", user="owner")`: a request below /api/v2.0, as `user` or as nobody."""
+    """`api("GET", "/projects", user="owner")`: a request below /api/v2.0, as `user` or as nobody.
+
+    Every answer is also judged by Harbor's contract.
+    """
 
     def call(
         method: str, path: str, body: Any = None, *, user: str = "", password: str = PASSWORD, **headers: str
@@ -71,6 +85,8 @@ def api(client: Client) -> Call:
             extra["headers"]["Authorization"] = f"Basic {pair}"
         if body is not None:
             extra |= {"data": body, "content_type": "application/json"}
-        return getattr(client, method.lower())(f"/api/v2.0{path}", **extra)
+        response = getattr(client, method.lower())(f"/api/v2.0{path}", **extra)
+        assert_contract(method, path, response)
+        return response
 
     return call

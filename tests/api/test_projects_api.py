@@ -206,7 +206,7 @@ def test_filters(api: Call, projects: dict[str, int], query: str, expected: list
         ("page_size=101", 422, "UNPROCESSABLE_ENTITY"), ("page=x", 422, "UNPROCESSABLE_ENTITY"),
         ("page=" + "9" * 19, 422, "UNPROCESSABLE_ENTITY"), ("page_size=1_0", 422, "UNPROCESSABLE_ENTITY"),
         ("public=maybe", 422, "UNPROCESSABLE_ENTITY"), ("q=name", 400, "BAD_REQUEST"), ("q=name=", 400, "BAD_REQUEST"),
-        ("q=name=[a~b]", 400, "BAD_REQUEST"),
+        ("q=name=[a", 400, "BAD_REQUEST"),
     ],
 )  # fmt: skip
 def test_bad_queries(api: Call, projects: dict[str, int], query: str, status: int, code: str) -> None:
@@ -279,9 +279,9 @@ def test_queries_do_not_grow_with_the_list(api: Call, users: dict[str, int], dja
     for number in range(2):
         create_project(name=f"p{number}", owner_id=users["owner"])
     api("GET", "/projects", user="owner")
-    with django_assert_num_queries(4):  # the account, the total, the page, the roles
+    with django_assert_num_queries(5):  # the account, the total, the page, the roles, the allowlists
         assert len(names(api("GET", "/projects", user="owner"))) == 2
     for number in range(2, 22):
         create_project(name=f"p{number}", owner_id=users["owner"])
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert len(names(api("GET", "/projects?page_size=100", user="owner"))) == 22

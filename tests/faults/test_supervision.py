@@ -134,7 +134,7 @@ def test_schema_of_a_newer_version(tmp_path: Path) -> None:
     assert_refused(up(data), "newer Haven", "9999_future")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_stop_leaves_no_process(stack: HarmedStack, number: signal.Signals) -> None:
     """Ctrl-C, or what an init system sends: exit status 0, nobody left, no lock, and it starts again."""
     server = stack._server

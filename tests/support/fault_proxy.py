@@ -82,18 +82,24 @@ class FaultProxy:
     def _serve(self, client: socket.socket) -> None:
         """One request a connection: `Connection: close` is put in, so that each is looked at."""
         with client, suppress(OSError, ValueError):
-            if self.is_down:
-                return
-            head, rest = _read_head(client)
-            line = head.split(b" HTTP/", 1)[0].decode()
-            fault = self._choose(line)
-            if fault is not None and fault.delay:
-                time.sleep(fault.delay)
-            if fault is not None and fault.status is not None:
-                _drain(client, head, rest)
-                client.sendall(_refusal(fault.status))
-                return
-            self._pass_on(client, head, rest, fault)
+            try:
+                self._serve_one(client)
+            finally:  # close() alone does not hang up while another thread reads
+                client.shutdown(socket.SHUT_RDWR)
+
+    def _serve_one(self, client: socket.socket) -> None:
+        if self.is_down:
+            return
+        head, rest = _read_head(client)
+        line = head.split(b" HTTP/", 1)[0].decode()
+        fault = self._choose(line)
+        if fault is not None and fault.delay:
+            time.sleep(fault.delay)
+        if fault is not None and fault.status is not None:
+            _drain(client, head, rest)
+            client.sendall(_refusal(fault.status))
+            return
+        self._pass_on(client, head, rest, fault)
 
     def _choose(self, line: str) -> Fault | None:
         with self._lock:

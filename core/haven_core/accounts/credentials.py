@@ -8,12 +8,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from haven_core.accounts import passwords, throttle
+from haven_core.audit.services import record_login
 from haven_core.caches import TimedCache
 from haven_core.db import backend
 from haven_core.domain.actor import Actor
+from haven_core.domain.names import MAX_LENGTH
+from haven_core.domain.origin import Origin
 from haven_core.robots import usage
 from haven_core.robots.actors import RobotLogin, current_robot, find_login
-from haven_core.robots.names import MAX_LOGIN_LENGTH
 
 CACHE_SECONDS = 10.0
 
@@ -36,6 +38,15 @@ class _Account:
 _NOBODY = _Account(user_id=0, stored="", is_sysadmin=False, epoch=0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """What a password is held against. version: names the row and its epoch, that is what `stored` is ('': nothing)."""
+
+    version: str
+    stored: str
+    is_known: bool
+
+
 def verify_basic(username: str, password: str, *, address: str = "") -> Actor | None:
     """The actor these credentials prove, or None. `address`: the client's, as the trusted gateway names it.
 
@@ -45,17 +56,19 @@ def verify_basic(username: str, password: str, *, address: str = "") -> Actor | 
     name costs what a known one does. Repeating a wrong password counts as one guess, since clients do so by themselves
     (POST, then GET).
 
-    The name of a robot is looked up among the robots first, by one statement more; see _verify_robot().
+    What begins as robots' names do is looked up among them first, by one statement more; see _verify_robot(). What that
+    is, is configuration: its version costs a statement every few seconds.
 
     Raises TooManyRequests after too many failures for this name from this network; proven credentials still pass.
     """
-    if not (0 < len(username) <= MAX_LOGIN_LENGTH and 0 < len(password) <= passwords.MAX_LENGTH) or "\0" in username:
+    if not (0 < len(username) <= MAX_LENGTH and 0 < len(password) <= passwords.MAX_LENGTH) or "\0" in username:
         return None
     robot = find_login(username)
     if robot is not None:
         return _verify_robot(robot, username, password, address)
     account = _read(username)
-    if not _is_proven(f"{account.user_id}:{account.epoch}", account.stored, username, password, address):
+    candidate = _Candidate(f"{account.user_id}:{account.epoch}", account.stored, is_known=account != _NOBODY)
+    if not _is_proven(candidate, username, password, address):
         return None
     return Actor("user", account.user_id, username, account.is_sysadmin, account.epoch)
 
@@ -86,8 +99,9 @@ def _verify_robot(robot: RobotLogin, username: str, password: str, address: str)
     secret = robot.proven_by(password)
     if secret is None:
         secret = robot.chosen
-        judged_against = f"robot:{robot.robot_id}:{robot.epoch}:{secret.secret_id if secret else 0}"
-        if not _is_proven(judged_against, secret.hash if secret else "", username, password, address):
+        version = f"robot:{robot.robot_id}:{robot.epoch}:{secret.secret_id if secret else 0}"
+        candidate = _Candidate(version, secret.hash if secret else "", is_known=True)
+        if not _is_proven(candidate, username, password, address):
             return None
     actor = current_robot(robot.robot_id, robot.epoch)
     if actor is not None and secret is not None:
@@ -95,20 +109,20 @@ def _verify_robot(robot: RobotLogin, username: str, password: str, address: str)
     return actor
 
 
-def _is_proven(judged_against: str, stored: str, username: str, password: str, address: str) -> bool:
-    """Whether `password` is the stored one. judged_against: names the row and its version, that is what `stored` is."""
-    fingerprint = _fingerprint(judged_against, username, password)
+def _is_proven(candidate: _Candidate, username: str, password: str, address: str) -> bool:
+    """Whether `password` is the candidate's."""
+    fingerprint = _fingerprint(candidate, username, password)
     proven = _verdicts.get(fingerprint)
-    return _judge(fingerprint, stored, username, password, address) if proven is None else proven
+    return _judge(fingerprint, candidate, username, password, address) if proven is None else proven
 
 
-def _fingerprint(judged_against: str, username: str, password: str) -> bytes:
-    """Names one verdict. Ids and epoch of what it was judged against are part of it, so no verdict survives a change."""
-    text = f"{judged_against}:{len(username)}:{username}{password}"
+def _fingerprint(candidate: _Candidate, username: str, password: str) -> bytes:
+    """Names one verdict. The candidate's version is part of it, so no verdict survives a change."""
+    text = f"{candidate.version}:{len(username)}:{username}{password}"
     return hmac.digest(_key, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
 
 
-def _judge(fingerprint: bytes, stored: str, username: str, password: str, address: str) -> bool:
+def _judge(fingerprint: bytes, candidate: _Candidate, username: str, password: str, address: str) -> bool:
     """Hash, once for all who ask the same thing now."""
     with _running_lock:
         verdict = _running.get(fingerprint)
@@ -121,7 +135,7 @@ def _judge(fingerprint: bytes, stored: str, username: str, password: str, addres
         # The last leader may have ended between our look into the cache and our becoming one.
         proven = _verdicts.get(fingerprint)
         if proven is None:
-            proven = _hash_and_count(fingerprint, stored, username, password, address)
+            proven = _hash_and_count(fingerprint, candidate, username, password, address)
         verdict.set_result(proven)
     except BaseException as error:
         verdict.set_exception(error)  # those who wait must not wait for ever
@@ -132,9 +146,12 @@ def _judge(fingerprint: bytes, stored: str, username: str, password: str, addres
     return proven
 
 
-def _hash_and_count(fingerprint: bytes, stored: str, username: str, password: str, address: str) -> bool:
+def _hash_and_count(fingerprint: bytes, candidate: _Candidate, username: str, password: str, address: str) -> bool:
     attempt = throttle.begin(username, address)
-    proven = passwords.matches(password, stored)
+    proven = passwords.matches(password, candidate.stored)
     _verdicts.put(fingerprint, proven)
     (throttle.succeeded if proven else throttle.failed)(attempt)
+    if not proven:
+        # the name of no account may be a password somebody typed into the wrong field
+        record_login(Origin(username if candidate.is_known else "", address), is_success=False)
     return proven

@@ -99,8 +99,8 @@ def admin_actor() -> Actor:
 def reset_admin(password: str) -> None:
     """Give admin a new password, its rights and its log-in back. Raises BadRequest (rule), NotFound."""
     passwords.check_rule(password)
-    values = {"password": passwords.hash_password(password), "is_active": True, "is_sysadmin": True}
-    _change(admin_actor().user_id, must_change_password=False, **values)
+    hashed = passwords.hash_password(password)
+    _change(admin_actor().user_id, password=hashed, must_change_password=False, is_active=True, is_sysadmin=True)
 
 
 def generate_password() -> str:

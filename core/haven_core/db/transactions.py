@@ -20,7 +20,7 @@ _RETRYABLE = ("40P01", "40001")  # deadlock detected, serialization failure
 @contextmanager
 def write_transaction() -> Iterator[None]:
     """One outermost transaction: what it wrote is durable when it ends."""
-    with transaction.atomic(durable=True):
+    with backend.writers_turn(), transaction.atomic(durable=True):
         yield
 
 

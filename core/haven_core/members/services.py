@@ -110,7 +110,7 @@ def _check_within(project: ProjectView, permissions: frozenset[Permission], acto
 def _find(candidate: Candidate) -> tuple[int | None, int | None]:
     """(user id, None) or (None, group id)."""
     if candidate.user_id or (candidate.username and not candidate.group_id):
-        named = {"pk": candidate.user_id} if candidate.user_id else {"username": candidate.username}
+        named: dict[str, object] = {"pk": candidate.user_id} if candidate.user_id else {"username": candidate.username}
         users = backend.locked(User.objects.filter(deleted_at=None, **named).values_list("id"), "SHARE")
         if not users:
             raise NotFound(f"user {candidate.user_id or candidate.username} is not found")

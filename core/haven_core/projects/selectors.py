@@ -1,21 +1,34 @@
 """Reading projects, only ever those the caller may see."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import F, QuerySet
 
-from haven_core.accounts.models import User
+from haven_core.cve.services import Allowlist, allowlists
+from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.actor import Actor
+from haven_core.domain.conditions import ListQuery
 from haven_core.domain.roles import strongest
 from haven_core.projects.contents import repository_counts
 from haven_core.projects.models import Project
 from haven_core.rbac.access import standings, visible_projects
 from haven_core.rbac.permissions import Permission
 
-SORTABLE = {"project_id": "id", "name": "name", "creation_time": "created_at", "update_time": "updated_at"}
+LISTING = Listing(
+    filters={
+        "project_id": Column("id", Kind.NUMBER),
+        "name": Column("name"),
+        "public": Column("is_public", Kind.BOOLEAN),
+        "owner": Column("owner__username"),
+        "owner_id": Column("owner_id", Kind.NUMBER),
+        "creation_time": Column("created_at", Kind.MOMENT),
+        "update_time": Column("updated_at", Kind.MOMENT),
+    },
+    sorts={"project_id": "id", "name": "name", "creation_time": "created_at", "update_time": "updated_at"},
+    order=("name", "id"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,7 @@ class ProjectView:
     roles: tuple[int, ...]
     permissions: frozenset[Permission]
     repository_count: int
+    allowlist: Allowlist | None
 
     @property
     def role(self) -> int | None:
@@ -40,28 +54,13 @@ class ProjectView:
         return strongest(self.roles) or None
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectFilter:
-    """What a list is narrowed to; None: not by this. `contains` looks at no case, as in Harbor."""
+def list_projects(actor: Actor, query: ListQuery) -> tuple[list[ProjectView], int]:
+    """A page of the visible projects and the number of all, narrowed and ordered by the keys of LISTING.
 
-    name: str | None = None
-    contains: str | None = None
-    is_public: bool | None = None
-    owner: str | None = None
-
-
-def list_projects(
-    actor: Actor, narrowed: ProjectFilter, *, order: Iterable[str], offset: int, limit: int | None
-) -> tuple[list[ProjectView], int]:
-    """A page of the visible projects and the number of all. `order`: keys of SORTABLE, '-' first for descending.
-
-    Four SQL statements at most, whatever the page holds.
+    Five SQL statements at most, whatever the page holds. Raises BadRequest for a value a column can't have.
     """
-    found = _narrow(visible_projects(actor), narrowed)
-    total = found.count()
-    columns = [("-" if key.startswith("-") else "") + SORTABLE[key.lstrip("-")] for key in order]
-    end = None if limit is None else offset + limit
-    return _views(_columns(found).order_by(*columns, "id")[offset:end], actor), total
+    found = LISTING.narrow(visible_projects(actor), query)
+    return _views(LISTING.page(_columns(found), query), actor), found.count()
 
 
 def find_project(actor: Actor, name_or_id: str | int) -> ProjectView | None:
@@ -76,18 +75,6 @@ def project_exists(name: str) -> bool:
     return Project.objects.filter(name=name, deleted_at=None).exists()
 
 
-def _narrow(found: "QuerySet[Project, Project]", narrowed: ProjectFilter) -> "QuerySet[Project, Project]":
-    if narrowed.name is not None:
-        found = found.filter(name=narrowed.name)
-    if narrowed.contains is not None:
-        found = found.filter(name__icontains=narrowed.contains)
-    if narrowed.is_public is not None:
-        found = found.filter(is_public=narrowed.is_public)
-    if narrowed.owner is not None:
-        found = found.filter(owner_id__in=User.objects.filter(username=narrowed.owner).values("id"))
-    return found
-
-
 def _columns(found: "QuerySet[Project, Project]") -> "QuerySet[Any, Any]":
     return found.annotate(owner_name=F("owner__username")).values(
         "id", "name", "owner_id", "owner_name", "is_public", "metadata", "created_at", "updated_at"
@@ -97,13 +84,14 @@ def _columns(found: "QuerySet[Project, Project]") -> "QuerySet[Any, Any]":
 def _views(rows: "QuerySet[Any, Any]", actor: Actor) -> list[ProjectView]:
     found = list(rows)
     counts = repository_counts([row["id"] for row in found])
+    lists = allowlists([row["id"] for row in found])
     standing = standings(actor, {row["id"]: row["is_public"] for row in found})
     return [
         ProjectView(
             project_id=row["id"], name=row["name"], owner_id=row["owner_id"], owner_name=row["owner_name"] or "",
             is_public=row["is_public"], metadata=row["metadata"], created_at=row["created_at"],
             updated_at=row["updated_at"], roles=standing[row["id"]].roles, permissions=standing[row["id"]].permissions,
-            repository_count=counts.get(row["id"], 0),
+            repository_count=counts.get(row["id"], 0), allowlist=lists.get(row["id"]),
         )
         for row in found
     ]  # fmt: skip

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
+from haven_core.configuration import selectors as configuration
 from haven_core.domain.names import MAX_LENGTH, is_project_name
 
-PREFIX = "robot$"
-MAX_LOGIN_LENGTH = len(PREFIX) + MAX_LENGTH
+MAX_JOINED = MAX_LENGTH - 32  # the longest prefix there may be; a login name fits where a user name does
 
 
 class RobotName(NamedTuple):
@@ -16,20 +16,27 @@ class RobotName(NamedTuple):
 
 
 def is_robot_name(name: str, project: str = "") -> bool:
-    """Harbor's rule: lower-case letters and digits, single `.`, `_` or `-` between them; 255 with `project+`."""
-    return is_project_name(name) and len(_joined(name, project)) <= MAX_LENGTH
+    """Harbor's rule: lower-case letters and digits, single `.`, `_` or `-` between them. With
+    `project+` it has at most MAX_JOINED characters, so that a login name is never longer than a user's."""
+    return is_project_name(name) and len(_joined(name, project)) <= MAX_JOINED
+
+
+def prefix() -> str:
+    """What login names begin with: the configuration's robot_name_prefix. Changing it renames every robot at once."""
+    return str(configuration.value("robot_name_prefix"))
 
 
 def login_name(name: str, project: str = "") -> str:
     """`robot$name`, `robot$project+name`."""
-    return PREFIX + _joined(name, project)
+    return prefix() + _joined(name, project)
 
 
 def parse_login(username: str) -> RobotName | None:
     """The inverse of login_name(); None for what can be no robot's."""
-    if not username.startswith(PREFIX) or len(username) > MAX_LOGIN_LENGTH:
+    begin = prefix()
+    if not username.startswith(begin):
         return None
-    first, plus, second = username.removeprefix(PREFIX).partition("+")
+    first, plus, second = username.removeprefix(begin).partition("+")
     parsed = RobotName(first, second) if plus else RobotName("", first)
     well_formed = is_project_name(parsed.name) and (not plus or is_project_name(parsed.project))
     return parsed if well_formed else None

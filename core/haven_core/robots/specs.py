@@ -6,7 +6,7 @@ from typing import Literal
 
 from haven_core.domain.rights import Permission
 from haven_core.errors import BadRequest
-from haven_core.robots.names import is_robot_name
+from haven_core.robots.names import MAX_JOINED, is_robot_name
 from haven_core.robots.permissions import is_grantable
 
 SYSTEM_LEVEL, PROJECT_LEVEL = "system", "project"
@@ -56,8 +56,8 @@ def check_spec(spec: RobotSpec) -> None:
             raise BadRequest("a robot of a project has the permissions of exactly one project")
     if not is_robot_name(spec.name, spec.project):
         raise BadRequest(
-            "the robot name must have lower-case letters and digits, single '.', '_' or '-' between them, and 255 "
-            "characters at most together with its project"
+            "the robot name must have lower-case letters and digits, single '.', '_' or '-' between them, and at "
+            f"most {MAX_JOINED} characters together with its project"
         )
     expiry(spec.duration_days, datetime.now())  # noqa: DTZ005  # only whether it can be counted
 

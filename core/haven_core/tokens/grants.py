@@ -12,7 +12,6 @@ import jwt
 
 from haven_core.accounts import actors
 from haven_core.caches import TimedCache
-from haven_core.conf import config
 from haven_core.domain.actor import ANONYMOUS, Actor, Kind
 from haven_core.robots.actors import current_robot
 from haven_core.tokens import keys
@@ -78,8 +77,9 @@ _verified: TimedCache[bytes, Claims] = TimedCache(seconds=3600.0, limit=10_000)
 
 
 def issue_token(actor: Actor, access: Iterable[Scope], lifetime: timedelta | None = None) -> IssuedToken:
-    """Sign a token for `actor` with exactly the given grants. `lifetime`: HAVEN_TOKEN_MINUTES at most, its default."""
-    longest = config().token_lifetime
+    """Sign a token for `actor` with exactly the given grants. `lifetime`: that of the key token_expiration at most,
+    its default."""
+    longest = keys.longest_lifetime()
     seconds = int(min(lifetime or longest, longest).total_seconds())
     now = datetime.now(UTC).replace(microsecond=0)
     kid, private = keys.signing_key()

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils import timezone
 
-from haven_core.conf import config
+from haven_core.configuration import selectors as configuration
 from haven_core.db.transactions import run_write
 from haven_core.sealing import seal, unseal
 from haven_core.tokens.models import SigningKey
@@ -25,6 +25,7 @@ SIGNS_AFTER = timedelta(
 REFRESH_SECONDS = 30.0
 RELOAD_SECONDS = 1.0  # unknown key ids make a process read the table at most this often
 
+_MAX_MINUTES = 10 * 365 * 24 * 60
 _PURPOSE = "signing-key"
 _log = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ def rotate_key() -> str:
     """
     now = timezone.now()
     kid = _insert(now)
-    outlived = now - (SIGNS_AFTER + timedelta(seconds=REFRESH_SECONDS) + config().token_lifetime + LEEWAY)
+    outlived = now - (SIGNS_AFTER + timedelta(seconds=REFRESH_SECONDS) + longest_lifetime() + LEEWAY)
     successor = SigningKey.objects.filter(created_at__lt=outlived).order_by("-created_at", "-kid").first()
     if successor is not None:
         run_write(lambda: SigningKey.objects.filter(created_at__lt=successor.created_at).delete())
@@ -168,3 +169,8 @@ def _thumbprint(public: ec.EllipticCurvePublicKey) -> str:
 
 def _base64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def longest_lifetime() -> timedelta:
+    """How long a token is good for: the key token_expiration, ten years at most."""
+    return timedelta(minutes=min(configuration.value("token_expiration"), _MAX_MINUTES))

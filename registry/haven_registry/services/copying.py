@@ -9,15 +9,15 @@ from django.utils import timezone
 
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
+from haven_core.domain.origin import Origin
 from haven_core.errors import ConcurrentChange
-from haven_core.events.outbox import publish
 from haven_core.quotas.services import charge
 from haven_registry.errors import ManifestUnknown
 from haven_registry.models import Manifest, ManifestBlob, ManifestChild, RepositoryBlob
 from haven_registry.services.blobs import link_blobs
 from haven_registry.services.delete import descendants
 from haven_registry.services.manifests import MANIFEST_COLUMNS, hold_manifests, insert_references
-from haven_registry.services.repositories import hold_repository
+from haven_registry.services.repositories import hold_repository, publish_about
 from haven_registry.services.room import with_room
 from haven_registry.services.tags import set_tags
 
@@ -42,6 +42,7 @@ def copy_artifact(
     project_id: int,
     tags: Sequence[str] = (),
     pushed_by: str = "",
+    address: str = "",
 ) -> None:
     """The manifest, all below it and their blobs into another repository, in one transaction; the project is charged
     for what is new to it.
@@ -54,7 +55,7 @@ def copy_artifact(
 
     def work() -> None:
         now = timezone.now()
-        hold_repository(repository_id)
+        held = hold_repository(repository_id)
         tree = _read_tree(source_repository_id, digest)
         cost = link_blobs(repository_id, project_id, tree.sizes.items(), now)
         links = dict(
@@ -73,9 +74,10 @@ def copy_artifact(
                 )
                 cost += row["payload_size"]
         set_tags(repository_id, tags, known[digest], now)
-        publish(
-            "manifest.copied", now, repository=repository_id, digest=digest, source=source_repository_id, by=pushed_by
-        )
+        publish_about(
+            repository_id, held, "manifest.copied", now, Origin(pushed_by, address),
+            digest=digest, tags=list(tags), source=source_repository_id,
+        )  # fmt: skip
         charge(project_id, cost)
 
     with_room(project_id, lambda: run_write(work))

@@ -11,14 +11,14 @@ from django.utils import timezone
 from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
-from haven_core.events.outbox import publish
+from haven_core.domain.origin import HAVEN, Origin
 from haven_registry.errors import ManifestReferenced, ManifestUnknown
 from haven_registry.models import Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, TagHistory
-from haven_registry.services.repositories import hold_repository
+from haven_registry.services.repositories import hold_repository, publish_about
 from haven_registry.services.tags import drop_tags
 
 
-def delete_manifest(*, repository_id: int, digest: str, only_untagged: bool = False) -> None:
+def delete_manifest(*, repository_id: int, digest: str, only_untagged: bool = False, origin: Origin = HAVEN) -> None:
     """Into the trash, with its tags and with those descendants that have no tag and no other live parent.
 
     only_untagged: GC's question, asked again under the lock; then nothing happens to a manifest that something keeps.
@@ -29,7 +29,7 @@ def delete_manifest(*, repository_id: int, digest: str, only_untagged: bool = Fa
 
     def work() -> None:
         now = timezone.now()
-        hold_repository(repository_id)
+        held_repository = hold_repository(repository_id)
         manifests = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
         root = manifests.values_list("id", flat=True).first()
         if root is None:
@@ -55,7 +55,7 @@ def delete_manifest(*, repository_id: int, digest: str, only_untagged: bool = Fa
         hide_blobs(_blobs_of(doomed).values("id"), now, purge_after)
         drop_tags(repository_id, tags, TagHistory.MANIFEST_DELETED, now)
         names = sorted(name for _, name, _ in tags)
-        publish("manifest.deleted", now, repository=repository_id, digest=digest, tags=names)
+        publish_about(repository_id, held_repository, "manifest.deleted", now, origin, digest=digest, tags=names)
 
     run_write(work)
 

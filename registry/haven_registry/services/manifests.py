@@ -10,14 +10,14 @@ from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.fields import decode_digest, encode_digest
 from haven_core.db.transactions import run_write
+from haven_core.domain.origin import Origin
 from haven_core.errors import ConcurrentChange
-from haven_core.events.outbox import publish
 from haven_core.quotas.services import charge
 from haven_registry import selectors
 from haven_registry.errors import ManifestBlobUnknown
 from haven_registry.models import Manifest, ManifestBlob, ManifestChild
 from haven_registry.oci.manifest import ParsedManifest
-from haven_registry.services.repositories import hold_repository
+from haven_registry.services.repositories import hold_repository, publish_about
 from haven_registry.services.room import with_room
 from haven_registry.services.tags import require_tags, set_tags
 
@@ -46,6 +46,7 @@ def put_manifest(
     digest: str,
     tags: Sequence[str] = (),
     pushed_by: str = "",
+    address: str = "",
     if_match: str | None = None,
     if_none_match: str | None = None,
 ) -> PutResult:
@@ -65,7 +66,7 @@ def put_manifest(
 
     def work() -> PutResult:
         now = timezone.now()
-        hold_repository(repository_id)
+        held = hold_repository(repository_id)
         links = _hold_blobs(repository_id, project_id, blobs, now)
         known = hold_manifests(repository_id, children, own=[digest], now=now)
         if missing := (blobs - links.keys()) | (set(children) - known.keys()):
@@ -81,7 +82,8 @@ def put_manifest(
             )
         absent = require_tags(repository_id, tags, if_match=if_match, if_none_match=if_none_match)
         moved = set_tags(repository_id, tags, manifest_id, now, must_be_new=absent)
-        publish("manifest.pushed", now, repository=repository_id, digest=digest, tags=list(tags), by=pushed_by)
+        origin = Origin(pushed_by, address)
+        publish_about(repository_id, held, "manifest.pushed", now, origin, digest=digest, tags=list(tags))
         charge(project_id, len(payload) if created else 0)
         return PutResult(manifest_id, digest, created, moved)
 

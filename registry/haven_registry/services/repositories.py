@@ -1,5 +1,8 @@
 """Repositories: make, hold, delete, restore."""
 
+from datetime import datetime
+from typing import Any, NamedTuple
+
 from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
@@ -7,13 +10,21 @@ from django.utils import timezone
 from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
+from haven_core.domain.origin import HAVEN, Origin
 from haven_core.errors import Conflict, ProjectUnknown
 from haven_core.events.outbox import publish
 from haven_registry.errors import RepositoryUnknown
 from haven_registry.models import Repository
 
 
-def get_or_create_repository(project_id: int, name: str) -> int:
+class HeldRepository(NamedTuple):
+    """A live repository that can't be purged before the transaction ends. full_name: 'project/name'."""
+
+    project_id: int
+    full_name: str
+
+
+def get_or_create_repository(project_id: int, name: str, origin: Origin = HAVEN) -> int:
     """The id of the project's live repository `name`, made if need be; the first push creates it.
 
     Raises ProjectUnknown for a deleted project. Locks, only when it creates: project (SHARE).
@@ -28,12 +39,13 @@ def get_or_create_repository(project_id: int, name: str) -> int:
         if not projects:
             raise ProjectUnknown
         now = timezone.now()
+        full_name = f"{projects[0][0]}/{name}"
         rows = backend.insert(
             Repository, ["project", "name", "full_name", "created_at"],
-            [(project_id, name, f"{projects[0][0]}/{name}", now)], on_conflict="DO NOTHING",
+            [(project_id, name, full_name, now)], on_conflict="DO NOTHING",
         )  # fmt: skip
         if rows:
-            publish("repository.created", now, repository=rows[0][0], project=project_id, name=name)
+            publish_about(rows[0][0], HeldRepository(project_id, full_name), "repository.created", now, origin)
         repository_id: int = (rows or backend.sql(find, project_id, name))[0][0]
         return repository_id
 
@@ -42,22 +54,33 @@ def get_or_create_repository(project_id: int, name: str) -> int:
     return run_write(create)
 
 
-def hold_repository(repository_id: int) -> int:
-    """First lock of a write below a repository; returns the project's id. Raises RepositoryUnknown.
+def hold_repository(repository_id: int) -> HeldRepository:
+    """First lock of a write below a repository. Raises RepositoryUnknown.
 
     Lock: repository (KEY SHARE): shared by all pushers, refused to purge.
     """
     rows = backend.sql(
-        "SELECT project_id FROM repository WHERE id = %s AND deleted_at IS NULL"
+        "SELECT project_id, full_name FROM repository WHERE id = %s AND deleted_at IS NULL"
         + backend.lock("KEY SHARE", "repository"),
         repository_id,
     )
     if not rows:
         raise RepositoryUnknown
-    return int(rows[0][0])
+    return HeldRepository(*rows[0])
 
 
-def delete_repository(repository_id: int) -> None:
+def publish_about(
+    repository_id: int, held: HeldRepository, topic: str, now: datetime, origin: Origin, **payload: Any
+) -> None:
+    """Record an event of a repository the caller holds. It names all that a reader of the log wants to know, because the
+    repository may be gone when it is read."""
+    publish(
+        topic, now, repository=repository_id, project=held.project_id, name=held.full_name,
+        by=origin.name, address=origin.address, **payload,
+    )  # fmt: skip
+
+
+def delete_repository(repository_id: int, origin: Origin = HAVEN) -> None:
     """Into the trash with everything in it, by one row: a push in flight lands before the delete and shares its fate.
 
     Restorable for restore_window. Raises RepositoryUnknown. Lock: repository (NO KEY UPDATE).
@@ -70,12 +93,12 @@ def delete_repository(repository_id: int) -> None:
         )
         if not changed:
             raise RepositoryUnknown
-        publish("repository.deleted", now, repository=repository_id)
+        publish_about(repository_id, _name_of(repository_id), "repository.deleted", now, origin)
 
     run_write(work)
 
 
-def restore_repository(repository_id: int) -> None:
+def restore_repository(repository_id: int, origin: Origin = HAVEN) -> None:
     """Out of the trash, with everything that was in it. Lock: repository (NO KEY UPDATE).
 
     Raises RepositoryUnknown once its purge may have begun, Conflict when a live repository has the name by now.
@@ -88,9 +111,14 @@ def restore_repository(repository_id: int) -> None:
         )
         if not trashed.update(deleted_at=None, purge_after=None):
             raise RepositoryUnknown
-        publish("repository.restored", now, repository=repository_id)
+        publish_about(repository_id, _name_of(repository_id), "repository.restored", now, origin)
 
     try:
         run_write(work)
     except IntegrityError:  # the one constraint that this can break is the name's
         raise Conflict("a repository of that name exists") from None
+
+
+def _name_of(repository_id: int) -> HeldRepository:
+    """Of a row that the caller's own update holds."""
+    return HeldRepository(*Repository.objects.values_list("project_id", "full_name").get(id=repository_id))

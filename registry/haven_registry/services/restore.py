@@ -5,14 +5,14 @@ from django.utils import timezone
 
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
-from haven_core.events.outbox import publish
+from haven_core.domain.origin import HAVEN, Origin
 from haven_registry.errors import ManifestUnknown
 from haven_registry.models import Manifest, Tag, TagHistory
 from haven_registry.services.delete import descendants
-from haven_registry.services.repositories import hold_repository
+from haven_registry.services.repositories import hold_repository, publish_about
 
 
-def restore_manifest(*, repository_id: int, digest: str) -> None:
+def restore_manifest(*, repository_id: int, digest: str, origin: Origin = HAVEN) -> None:
     """Back to life, with its descendants, and with the tags its delete took where their names are free. Its blobs
     show again by themselves.
 
@@ -22,7 +22,7 @@ def restore_manifest(*, repository_id: int, digest: str) -> None:
 
     def work() -> None:
         now = timezone.now()
-        hold_repository(repository_id)
+        held_repository = hold_repository(repository_id)
         trashed = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at__isnull=False)
         root = trashed.values_list("id", flat=True).first()
         if root is None:
@@ -42,6 +42,6 @@ def restore_manifest(*, repository_id: int, digest: str) -> None:
                 [(repository_id, name, manifest_id, now) for name, manifest_id in tags],
                 on_conflict="(repository_id, name) DO NOTHING",
             )  # fmt: skip
-        publish("manifest.restored", now, repository=repository_id, digest=digest)
+        publish_about(repository_id, held_repository, "manifest.restored", now, origin, digest=digest)
 
     run_write(work)

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from haven_core.errors import QuotaExceeded
 from haven_core.models import ProjectQuota
+from haven_core.quotas.services import record_exceeded
 from haven_registry.models import Manifest, ManifestBlob, ProjectBlob, RepositoryBlob
 from haven_registry.services.purge import (
     BATCH,
@@ -33,6 +34,7 @@ def with_room(project_id: int, write: Callable[[], _T]) -> _T:
             return write()
         except QuotaExceeded as refusal:
             if not _make_room(project_id, refusal.requested, attempt):
+                record_exceeded(refusal)
                 raise
     return write()
 

@@ -9,44 +9,44 @@ from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.fields import decode_digest
 from haven_core.db.transactions import run_write
-from haven_core.events.outbox import publish
+from haven_core.domain.origin import HAVEN, Origin
 from haven_registry.errors import ManifestUnknown, PreconditionFailed, TagUnknown
 from haven_registry.models import Manifest, Tag, TagHistory
-from haven_registry.services.repositories import hold_repository
+from haven_registry.services.repositories import hold_repository, publish_about
 
 # one statement moves the tags and RETURNs what they meant before; a new row has no previous
 _MOVE = """(repository_id, name) DO UPDATE SET previous_manifest_id = tag.manifest_id,
   manifest_id = excluded.manifest_id, updated_at = excluded.updated_at"""
 
 
-def move_tag(*, repository_id: int, name: str, digest: str) -> str | None:
+def move_tag(*, repository_id: int, name: str, digest: str, origin: Origin = HAVEN) -> str | None:
     """Make the tag name the manifest; returns the digest it named before, None if it is new or the same.
 
     Raises RepositoryUnknown, ManifestUnknown. Locks: repository (KEY SHARE), manifest (SHARE), tag.
     """
 
     def work() -> str | None:
-        hold_repository(repository_id)
+        held = hold_repository(repository_id)
         manifests = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
         rows = backend.locked(manifests.values_list("id"), "SHARE")
         if not rows:
             raise ManifestUnknown
         now = timezone.now()
         moved = set_tags(repository_id, [name], rows[0][0], now)
-        publish("tag.moved", now, repository=repository_id, tag=name, digest=digest, previous=moved.get(name))
+        publish_about(repository_id, held, "tag.moved", now, origin, tag=name, digest=digest, previous=moved.get(name))
         return moved.get(name)
 
     return run_write(work)
 
 
-def delete_tag(*, repository_id: int, name: str) -> str:
+def delete_tag(*, repository_id: int, name: str, origin: Origin = HAVEN) -> str:
     """Remove the tag, never its manifest; returns the digest it named.
 
     Raises RepositoryUnknown, TagUnknown. Locks: repository (KEY SHARE), tag (UPDATE).
     """
 
     def work() -> str:
-        hold_repository(repository_id)
+        held = hold_repository(repository_id)
         rows = backend.locked(
             Tag.objects.filter(repository_id=repository_id, name=name).values_list("id", "manifest_id"), "UPDATE"
         )
@@ -55,7 +55,7 @@ def delete_tag(*, repository_id: int, name: str) -> str:
         now = timezone.now()
         [(tag_id, manifest_id)] = rows
         digests = drop_tags(repository_id, [(tag_id, name, manifest_id)], TagHistory.DELETED, now)
-        publish("tag.deleted", now, repository=repository_id, tag=name, digest=digests[name])
+        publish_about(repository_id, held, "tag.deleted", now, origin, tag=name, digest=digests[name])
         return digests[name]
 
     return run_write(work)

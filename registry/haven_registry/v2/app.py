@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from haven_core.db.connections import on_live_connection
+from haven_core.policies.writes import before_write
 from haven_registry.oci.reference import is_repository_name
 from haven_registry.v2 import authorization, blobs, errors, lists, manifests, recent, routes, uploads
 from haven_registry.v2.body import answered
@@ -57,6 +58,8 @@ def _dispatch(request: Request) -> Response:
         refusal = errors.error_response(405, "UNSUPPORTED", f"{request.method[:16]!a} is not possible here")
         refusal.headers.append(("Allow", ", ".join(routes.METHODS[route.endpoint])))
         return refusal
+    if request.method not in _READS:
+        before_write()
     return _on_repository(request, route) if route.name else _on_registry(request, route)
 
 
@@ -91,14 +94,14 @@ def _on_repository(request: Request, route: Route) -> Response:
     identity = authorization.identify(request, scopes)
     access = authorization.authorize(request, identity, name, action, scopes, allow_expired=endpoint == routes.UPLOAD)
     if request.method in _READS and endpoint != routes.UPLOAD:
-        read = _reader(endpoint, project, repository, reference)
+        read = _reader(endpoint, project, repository, reference, identity.actor.name)
         recent.remember(request, read)
         return read(request)
     match endpoint, request.method:
         case routes.MANIFEST, "PUT":
             return manifests.put(request, identity, access, project, repository, reference)
         case routes.MANIFEST, _:
-            return manifests.delete(project, repository, reference)
+            return manifests.delete(request, identity, project, repository, reference)
         case routes.BLOB, _:
             return blobs.delete(project, repository, reference)
         case routes.UPLOADS, _:
@@ -107,10 +110,10 @@ def _on_repository(request: Request, route: Route) -> Response:
             return uploads.session(request, identity, access, project, repository, reference)
 
 
-def _reader(endpoint: str, project: str, repository: str, reference: str) -> recent.Read:
+def _reader(endpoint: str, project: str, repository: str, reference: str, puller: str) -> recent.Read:
     match endpoint:
         case routes.MANIFEST:
-            return partial(manifests.get, project=project, repository=repository, reference=reference)
+            return partial(manifests.get, project=project, repository=repository, reference=reference, puller=puller)
         case routes.BLOB:
             return partial(blobs.get, project=project, repository=repository, reference=reference)
         case routes.TAGS:

@@ -2,6 +2,7 @@
 
 from urllib.parse import quote
 
+from haven_core.domain.origin import Origin
 from haven_core.rbac.access import ProjectAccess
 from haven_registry import selectors
 from haven_registry.errors import ManifestBlobUnknown, ManifestUnknown, TooManyTags
@@ -24,7 +25,7 @@ from haven_registry.v2.preconditions import etag_matches
 MAX_TAGS_PER_PUT = 46  # 8 KiB of request line hold that many of the longest
 
 
-def get(request: Request, project: str, repository: str, reference: str) -> Response:
+def get(request: Request, project: str, repository: str, reference: str, puller: str) -> Response:
     """HEAD and GET: the stored bytes, unchanged, under the type they were pushed with."""
     try:
         wanted = parse_reference(reference)
@@ -53,7 +54,9 @@ def get(request: Request, project: str, repository: str, reference: str) -> Resp
     payload = payload_of(found.id)
     if payload is None:
         raise ManifestUnknown(reference)
-    pulls.count(found.repository_id, found.digest, "" if is_digest else reference)
+    pulls.count(
+        found.repository_id, found.digest, "" if is_digest else reference, Origin(puller, request.client_address)
+    )
     return Response(200, headers, payload)
 
 
@@ -71,7 +74,8 @@ def put(
     named = {str(one.digest) for one in (*(blob for _, blob in parsed.required_blobs), *parsed.child_manifests)}
     if named and selectors.find_repository(project, repository) is None:
         raise ManifestBlobUnknown(named)  # a refused push makes no repository
-    repository_id = get_or_create_repository(access.project_id, repository)
+    origin = Origin(identity.actor.name, request.client_address)
+    repository_id = get_or_create_repository(access.project_id, repository, origin)
     service.put_manifest(
         repository_id=repository_id,
         project_id=access.project_id,
@@ -79,7 +83,8 @@ def put(
         payload=payload,
         digest=str(digest),
         tags=tags,
-        pushed_by=identity.actor.name,
+        pushed_by=origin.name,
+        address=origin.address,
         if_match=request.header("IF_MATCH"),
         if_none_match=request.header("IF_NONE_MATCH"),
     )
@@ -105,7 +110,7 @@ def _tags(request: Request, wanted: str | Digest) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def delete(project: str, repository: str, reference: str) -> Response:
+def delete(request: Request, identity: Identity, project: str, repository: str, reference: str) -> Response:
     """DELETE: a tag alone, or a manifest with all its tags; into the trash, 404 from now on."""
     try:
         wanted = parse_reference(reference)
@@ -114,8 +119,9 @@ def delete(project: str, repository: str, reference: str) -> Response:
     found = selectors.find_repository(project, repository)
     if found is None:
         raise ManifestUnknown(reference)
+    origin = Origin(identity.actor.name, request.client_address)
     if isinstance(wanted, Digest):
-        delete_manifest(repository_id=found.id, digest=str(wanted))
+        delete_manifest(repository_id=found.id, digest=str(wanted), origin=origin)
     else:
-        delete_tag(repository_id=found.id, name=wanted)
+        delete_tag(repository_id=found.id, name=wanted, origin=origin)
     return Response(202)

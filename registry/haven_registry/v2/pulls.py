@@ -1,8 +1,9 @@
-"""Counting pulls without writing: counts gather in memory and leave in batches.
+"""Counting pulls without writing: counts gather in memory and leave in batches, and so does who pulled what.
 
-A pull adds to a dictionary. Every FLUSH_SECONDS a thread takes the dictionary and appends it, with an id, to a list in
-Valkey; a Celery task adds each batch to the tables exactly once (services.pulls). A killed process loses at most
-FLUSH_SECONDS of counts; without Valkey they stay in memory, up to MAX_KEYS different ones, and go when it is back.
+A pull adds to a dictionary and to a list. Every FLUSH_SECONDS a thread takes both and appends them, with an id, to a list
+in Valkey; a Celery task adds each batch to the tables exactly once (services.pulls). A killed process loses at most
+FLUSH_SECONDS of them; without Valkey they stay in memory, up to MAX_KEYS different counts and MAX_PULLS single pulls, and
+go when it is back.
 """
 
 import json
@@ -10,11 +11,12 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from haven_core.conf import config
+from haven_core.domain.origin import Origin
 from haven_registry.services.pulls import QUEUE
 
 if TYPE_CHECKING:
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 5.0
 MAX_KEYS = 50_000
+MAX_PULLS = 50_000
 _DAY_SECONDS = 24 * 3600
 _EPOCH = date(1970, 1, 1).toordinal()
 
 _log = logging.getLogger("haven.pulls")
 _Key = tuple[int, str, str, int]  # repository id, digest, tag or '', days since the epoch
+_Pull = tuple[float, int, str, str, str, str]  # seconds since the epoch, the first three of a key, name, address
 
 
 class PullBuffer:
@@ -36,13 +40,17 @@ class PullBuffer:
         self._redis_url = redis_url
         self._lock = threading.Lock()
         self._counts: dict[_Key, int] = {}
+        self._pulls: list[_Pull] = []
         self._client: redis.Redis | None = None
         self._thread: threading.Thread | None = None
 
-    def count(self, repository_id: int, digest: str, tag: str) -> None:
+    def count(self, repository_id: int, digest: str, tag: str, puller: Origin) -> None:
         """One pull now."""
-        key = (repository_id, digest, tag, int(time.time()) // _DAY_SECONDS)
+        now = time.time()
+        key = (repository_id, digest, tag, int(now) // _DAY_SECONDS)
         with self._lock:
+            if len(self._pulls) < MAX_PULLS:
+                self._pulls.append((now, repository_id, digest, tag, puller.name, puller.address))
             if key in self._counts or len(self._counts) < MAX_KEYS:
                 self._counts[key] = self._counts.get(key, 0) + 1
             if self._thread is None:
@@ -55,15 +63,17 @@ class PullBuffer:
 
         with self._lock:
             counts, self._counts = self._counts, {}
+            pulls, self._pulls = self._pulls, []
         if not counts:
             return 0
         try:
-            self._queue().rpush(QUEUE, encode_batch(uuid.uuid4(), counts, datetime.now(UTC)))
+            self._queue().rpush(QUEUE, encode_batch(uuid.uuid4(), counts, pulls, datetime.now(UTC)))
         except RedisError as error:
             _log.warning("pull counts wait for Valkey: %s", error)
             with self._lock:
                 for key, number in counts.items():
                     self._counts[key] = self._counts.get(key, 0) + number
+                self._pulls = (pulls + self._pulls)[:MAX_PULLS]
             return 0
         return len(counts)
 
@@ -80,24 +90,24 @@ class PullBuffer:
             self.flush()
 
 
-def encode_batch(batch_id: uuid.UUID, counts: Mapping[_Key, int], now: datetime) -> str:
+def encode_batch(batch_id: uuid.UUID, counts: Mapping[_Key, int], pulls: Iterable[_Pull], now: datetime) -> str:
     """The text of one batch, as services.pulls reads it."""
     rows = [
         [repository_id, digest, tag, date.fromordinal(_EPOCH + day).isoformat(), number]
         for (repository_id, digest, tag, day), number in counts.items()
     ]
-    return json.dumps({"id": str(batch_id), "at": now.isoformat(), "counts": rows})
+    return json.dumps({"id": str(batch_id), "at": now.isoformat(), "counts": rows, "pulls": list(pulls)})
 
 
 _buffer: PullBuffer | None = None
 
 
-def count(repository_id: int, digest: str, tag: str) -> None:
+def count(repository_id: int, digest: str, tag: str, puller: Origin) -> None:
     """One pull of a manifest by GET, under the tag asked for or ''."""
     global _buffer  # made at the first pull, after the server forked
     if _buffer is None:
         _buffer = PullBuffer(config().redis_url)
-    _buffer.count(repository_id, digest, tag)
+    _buffer.count(repository_id, digest, tag, puller)
 
 
 def flush() -> int:

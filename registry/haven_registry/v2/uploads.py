@@ -7,6 +7,7 @@ from uuid import UUID
 
 from haven_core.conf import config
 from haven_core.db.connections import wake_connection
+from haven_core.domain.origin import Origin
 from haven_core.errors import HavenError
 from haven_core.rbac.access import ProjectAccess
 from haven_core.tokens.grants import Claims
@@ -63,6 +64,11 @@ class _Here:
             ],
         )
 
+    @property
+    def origin(self) -> Origin:
+        """Who asks, and from where."""
+        return Origin(self.identity.actor.name, self.request.client_address)
+
     def location(self, upload_id: UUID) -> str:
         """Path only: clients resolve it, and no proxy in between can make it wrong."""
         return f"/v2/{self.name}/blobs/uploads/{upload_id}"
@@ -80,7 +86,7 @@ def start(request: Request, identity: Identity, access: ProjectAccess, project: 
     algorithm = wanted.algorithm if wanted else request.parameter("digest-algorithm") or "sha256"
     if algorithm not in SUPPORTED_ALGORITHMS:
         raise DigestUnsupported(f"digest algorithm {algorithm[:32]!a} is not one of {', '.join(SUPPORTED_ALGORITHMS)}")
-    repository_id = get_or_create_repository(access.project_id, repository)
+    repository_id = get_or_create_repository(access.project_id, repository, here.origin)
     upload = service.start_upload(repository_id=repository_id, owner=here.owner, algorithm=algorithm)
     if wanted is None:
         return here.progress(202, upload)
@@ -108,7 +114,7 @@ def _mount(here: _Here, digest: Digest, source: str | None) -> Response | None:
         found = _readable_source(here, source)
     if found is None:
         return None
-    repository_id = get_or_create_repository(here.access.project_id, here.repository)
+    repository_id = get_or_create_repository(here.access.project_id, here.repository, here.origin)
     try:
         mount_blob(
             source_repository_id=found.id,

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import time
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,12 +13,14 @@ from django.utils import timezone
 
 from haven_api.token_service import token_application
 from haven_core.accounts import passwords
+from haven_core.accounts.services import create_user
 from haven_core.domain.actor import Actor
 from haven_core.models import Robot, RobotPermission, RobotSecret
 from haven_core.projects.models import Project
 from haven_core.rbac.access import project_access
-from haven_core.robots import actors
+from haven_core.robots import actors, usage
 from haven_core.robots.actors import STALENESS_SECONDS
+from haven_core.robots.names import login_name, parse_login
 from haven_core.tokens.grants import Claims, current_actor, verify_token
 from tests.api.robots.conftest import Call, Clock, MakeRobot, place, project_robot, system_robot
 
@@ -312,3 +315,51 @@ def test_secrets_refused(api: Call, make_robot: MakeRobot) -> None:
     assert api("DELETE", f"{path}/{theirs}", user="owner").status_code == 404
     assert RobotSecret.objects.filter(robot_id=made["id"]).count() == 5
     assert RobotSecret.objects.filter(robot_id=other["id"]).count() == 1
+
+
+def test_login_names(users: dict[str, int]) -> None:
+    for project, name in (("", "ci"), ("library", "ci"), ("a.b-c", "d_e")):
+        assert parse_login(login_name(name, project)) == (project, name)
+    for text in (
+        "ci",
+        "robot$",
+        "robot$+ci",
+        "robot$p+",
+        "robot$a+b+c",
+        "robot$A",
+        "robot$p+ci\n",
+        "robot$" + "a" * 256,
+    ):
+        assert parse_login(text) is None
+
+
+def test_another_prefix(api: Call, make_robot: MakeRobot) -> None:
+    """It renames every robot; a user whose name begins so logs in as before."""
+    made = make_robot(project_robot())
+    create_user(username="bot-private", password="Correct1horse")
+    assert api("PUT", "/configurations", {"robot_name_prefix": "bot-"}, user="root").status_code == 200
+    actors.forget_robots()
+    renamed = api("GET", f"/robots/{made['id']}", user="root").json()["name"]
+    assert renamed == "bot-private+ci"
+    assert granted(made | {"name": renamed}, "repository:private/a:pull") == {"repository:private/a": {"pull"}}
+    assert ask(made)[0] == 401
+    assert api("GET", "/users/current", user="bot-private").status_code == 200
+
+
+def test_last_use_is_told_without_a_write_at_login(
+    api: Call, make_robot: MakeRobot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_robot(project_robot())
+    path = f"/haven/robots/{made['id']}/secrets"
+    before = list(RobotSecret.objects.values())
+    ask(made)
+    assert list(RobotSecret.objects.values()) == before
+    used = usage.take()
+    assert {secret_id: address for secret_id, (_, address) in used.items()} == {before[0]["id"]: "192.0.2.1"}
+    usage.record(used)
+    secret = api("GET", path, user="owner").json()[0]
+    assert secret["last_used_from"] == "192.0.2.1"
+    at = datetime.fromisoformat(secret["last_used_time"])
+    assert abs(timezone.now() - at) < timedelta(minutes=1)
+    usage.record({before[0]["id"]: (at - timedelta(hours=1), "192.0.2.9"), 999_999: (at, "192.0.2.9")})
+    assert api("GET", path, user="owner").json()[0] == secret  # an older use, and a secret that is gone

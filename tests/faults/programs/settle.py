@@ -1,7 +1,9 @@
-"""Reaps and sweeps as the worker does, then tells what is left, as one line of JSON. Uploads expire by HAVEN_UPLOAD_TTL."""
+"""Reaps and sweeps as the worker does, tells what is left as one line of JSON, then is `haven fsck`, with its exit status.
+Uploads expire by HAVEN_UPLOAD_TTL_HOURS."""
 
 import json
 import os
+import sys
 
 import django
 
@@ -10,6 +12,7 @@ django.setup()
 
 from haven_gc.sweep import sweep  # noqa: E402
 from haven_gc.uploads import reap_uploads  # noqa: E402
+from haven_project.cli import main  # noqa: E402
 from haven_registry.models import StorageObject, Upload  # noqa: E402
 from haven_registry.store import driver  # noqa: E402
 
@@ -30,3 +33,4 @@ print(
         }
     )
 )
+sys.exit(main(["fsck"]))

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from haven_core.accounts import actors, credentials, passwords, services
+from haven_core.configuration import selectors as configuration
 from haven_core.domain.actor import Actor
 from haven_core.domain.roles import Role
 from haven_core.projects.models import ProjectMember
@@ -28,6 +29,7 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def forget_everything() -> None:
     actors.forget_actors()
     access.forget_access()
+    configuration.forget_configuration()
     credentials.forget_credentials()
     grants.forget_tokens()
     keys.forget_keys()

@@ -183,7 +183,10 @@ def test_every_change_leaves_its_event(site: Site):
     topics = list(OutboxEvent.objects.order_by("id").values_list("topic", flat=True))
     assert topics == ["repository.created", "manifest.pushed", "manifest.deleted", "manifest.restored"]
     pushed = OutboxEvent.objects.get(topic="manifest.pushed").payload
-    assert pushed == {"repository": site.repository, "digest": digest, "tags": ["t"], "by": "somebody"}
+    assert pushed == {
+        "repository": site.repository, "project": site.first, "name": "first/app", "digest": digest, "tags": ["t"],
+        "by": "somebody", "address": "",
+    }  # fmt: skip
 
 
 class ListOfBatches:

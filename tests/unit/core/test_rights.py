@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from haven_core.domain.rights import Rights, with_implied_pull
 from haven_core.robots import permissions
-from haven_core.robots.names import login_name, parse_login
 
 PULL, PUSH, LOG = ("repository", "pull"), ("repository", "push"), ("log", "list")
 some = st.frozensets(st.sampled_from([PULL, PUSH, LOG]))
@@ -41,20 +40,3 @@ def test_the_lists_are_harbors() -> None:
     assert permissions.is_grantable("project", PUSH)
     assert not permissions.is_grantable("system", PUSH)
     assert not permissions.is_grantable("", PUSH)
-
-
-def test_login_names() -> None:
-    for project, name in (("", "ci"), ("library", "ci"), ("a.b-c", "d_e")):
-        parsed = parse_login(login_name(name, project))
-        assert parsed == (project, name)
-    for text in (
-        "ci",
-        "robot$",
-        "robot$+ci",
-        "robot$p+",
-        "robot$a+b+c",
-        "robot$A",
-        "robot$p+ci\n",
-        "robot$" + "a" * 256,
-    ):
-        assert parse_login(text) is None

@@ -1,0 +1,1 @@
+"""Vulnerabilities that somebody decided to live with."""

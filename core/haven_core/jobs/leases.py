@@ -1,0 +1,160 @@
+"""Who works on a task: claims, heartbeats, endings, and taking away what a dead worker held.
+
+A claim raises the task's fence; every later write names it and changes nothing under another one. So a worker that was
+taken for dead, or whose clock jumped, can't undo what its successor does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import F, Q
+from django.utils import timezone
+
+from haven_core.db.transactions import run_write
+from haven_core.jobs.errors import ExecutionUnknown, LeaseLost
+from haven_core.jobs.kinds import find_kind, kind_names
+from haven_core.jobs.models import WAITING, LogChunk, Pause, Status, Task
+from haven_core.jobs.services import forget_old_executions, hold_execution, settle_execution
+
+LEASE = timedelta(seconds=30)
+"""How long a worker may be silent. With the tick's interval this bounds the time until its tasks run again: 40 s."""
+REAP_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task that this worker holds, under this fence."""
+
+    task_id: int
+    execution_id: int
+    fence: int
+    kind: str
+    subject_id: int
+    attempt: int
+    parameters: Mapping[str, Any]
+
+
+def claim(task_id: int, worker: str) -> Claim | None:
+    """Take a waiting task whose time has come; None when it is gone, taken, stopped, paused or early. Of many callers
+    one gets it. Locks: job_execution, job_task."""
+
+    def work() -> Claim | None:
+        execution_id = Task.objects.filter(id=task_id).values_list("execution_id", flat=True).first()
+        if execution_id is None:
+            return None
+        try:
+            hold_execution(execution_id)
+        except ExecutionUnknown:
+            return None
+        now = timezone.now()
+        task = (
+            Task.objects.select_related("execution").filter(id=task_id, status__in=WAITING, run_after__lte=now).first()
+        )
+        if task is None or Pause.objects.filter(kind=task.kind).exists():
+            return None
+        Task.objects.filter(id=task_id).update(
+            status=Status.RUNNING, worker=worker[:255], fence=F("fence") + 1, attempt=F("attempt") + 1,
+            lease_until=now + LEASE, heartbeat_at=now, started_at=now, phases=[], error="",
+        )  # fmt: skip
+        settle_execution(execution_id, now)
+        return Claim(
+            task_id,
+            execution_id,
+            task.fence + 1,
+            task.kind,
+            task.execution.subject_id,
+            task.attempt + 1,
+            task.parameters,
+        )
+
+    return run_write(work)
+
+
+def beat(held: Claim, phases: list[dict[str, Any]], lines: str, line_count: int) -> bool:
+    """Keep the task: move its lease on, record progress, append to its log; returns whether it shall stop.
+
+    Not flushed to disk (it survives a killed process; a power cut may take the last lines). Raises LeaseLost.
+    """
+
+    def work() -> bool:
+        now = timezone.now()
+        mine = Task.objects.filter(id=held.task_id, fence=held.fence, status=Status.RUNNING)
+        changed = mine.update(
+            lease_until=now + LEASE, heartbeat_at=now, phases=phases, log_lines=F("log_lines") + line_count
+        )
+        if not changed:
+            raise LeaseLost
+        if lines:
+            LogChunk.objects.create(task_id=held.task_id, lines=lines)
+        return mine.filter(stop_requested_at__isnull=False).exists()
+
+    return run_write(work, is_durable=False)
+
+
+def end(held: Claim, status: str, result: Mapping[str, Any], error: str = "") -> None:
+    """The worker is done. An error is tried again later while attempts are left. Raises LeaseLost.
+
+    Locks: job_execution, job_task.
+    """
+    kind = find_kind(held.kind)
+
+    def work() -> str:
+        hold_execution(held.execution_id)
+        now = timezone.now()
+        changes: dict[str, Any] = {"status": status, "lease_until": None, "error": error[:4000], "result": dict(result)}
+        mine = Task.objects.filter(id=held.task_id, fence=held.fence, status=Status.RUNNING)
+        is_stopping = mine.filter(stop_requested_at__isnull=False).exists()
+        if status == Status.ERROR and held.attempt < kind.attempts and not is_stopping:
+            wait = kind.retry_after * 2 ** (held.attempt - 1)
+            changes |= {"status": Status.SCHEDULED, "run_after": now + wait, "dispatched_at": None}
+        else:
+            changes["ended_at"] = now
+        if not mine.update(**changes):
+            raise LeaseLost
+        return settle_execution(held.execution_id, now)
+
+    run_write(work)
+    forget_old_executions(held.kind, held.subject_id, kind.keep)
+
+
+def reap() -> int:
+    """Put back what silent workers held; returns how many tasks. What was to be stopped is stopped, and what used up its
+    attempts has failed. Locks, one task at a time: job_execution, job_task.
+    """
+    now = timezone.now()
+    found = Task.objects.filter(_is_abandoned(now), status=Status.RUNNING)
+    rows = list(found.order_by("lease_until").values_list("id", "execution_id", "kind")[:REAP_BATCH])
+    return sum(_reap_one(*row) for row in rows)
+
+
+def _is_abandoned(now: datetime) -> Q:
+    # a lease that ends later than any can was given before the clock went back
+    return Q(lease_until__lte=now) | Q(lease_until__gt=now + 2 * LEASE)
+
+
+def _reap_one(task_id: int, execution_id: int, kind: str) -> int:
+    def work() -> int:
+        hold_execution(execution_id)
+        now = timezone.now()
+        task = Task.objects.filter(_is_abandoned(now), id=task_id, status=Status.RUNNING).first()
+        if task is None:
+            return 0  # it lives, or another reaper was faster
+        changes: dict[str, Any] = {"fence": F("fence") + 1, "lease_until": None}
+        if task.stop_requested_at is not None:
+            changes |= {"status": Status.STOPPED, "ended_at": now}
+        elif task.attempt >= _crashes_allowed(kind):
+            changes |= {"status": Status.ERROR, "ended_at": now, "error": f"worker {task.worker} died"}
+        else:
+            changes |= {"status": Status.PENDING, "run_after": now, "dispatched_at": None}
+        Task.objects.filter(id=task_id).update(**changes)
+        settle_execution(execution_id, now)
+        return 1
+
+    return run_write(work)
+
+
+def _crashes_allowed(kind: str) -> int:
+    """A crash is rarely the task's fault, but a task that kills each of its workers must end."""
+    return max(find_kind(kind).attempts, 5) if kind in kind_names() else 5

@@ -1,0 +1,99 @@
+"""Running one task in this process."""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.db import connection
+
+from haven_core.db.connections import is_unavailable
+from haven_core.errors import HavenError, NotFound
+from haven_core.jobs.errors import JobStopped, LeaseLost
+from haven_core.jobs.kinds import Kind, find_kind
+from haven_core.jobs.leases import Claim, claim, end
+from haven_core.jobs.models import Status, Task
+from haven_core.jobs.run import BEAT_SECONDS, Run
+
+SILENCE_SECONDS = 5.0  # after which the thread sends the heartbeat that the work does not
+_log = logging.getLogger("haven.jobs")
+
+
+def run_task(
+    task_id: int, worker: str, *, has_keeper: bool = True, echo: Callable[[dict[str, Any]], None] | None = None
+) -> bool:
+    """Claim a task, do its work and record how it ended; False when it was not ours to do.
+
+    has_keeper: a thread keeps the lease while the work is inside a long step. echo: gets each line of the log, too.
+    A database that is away ends this without a record: the lease runs out and the task begins again.
+    """
+    name = Task.objects.filter(id=task_id).values_list("kind", flat=True).first()
+    try:
+        kind = find_kind(name or "")
+    except NotFound:
+        return False  # gone, or for a newer worker
+    held = claim(task_id, worker)
+    if held is None:
+        return False
+    run = Run(held, echo=echo)
+    run.info("started", worker=worker, attempt=held.attempt)
+    with _keeper(run) if has_keeper else contextlib.nullcontext():
+        outcome = _work(kind, run)
+    if outcome is not None:
+        _record(held, run, *outcome)
+    return True
+
+
+def _work(kind: Kind, run: Run) -> tuple[str, dict[str, Any], str] | None:
+    try:
+        result = dict(kind.work(run) or {})
+    except JobStopped:
+        run.warning("stopped")
+        return Status.STOPPED, {}, ""
+    except LeaseLost:
+        return None
+    except Exception as error:  # noqa: BLE001  # whatever a job's work raises is its result
+        if is_unavailable(error):
+            _log.error("task %s lost the database: %s", run.task_id, str(error).partition("\n")[0])
+            return None
+        is_ours = not isinstance(error, HavenError)
+        _log.error("task %s (%s) failed: %s", run.task_id, kind.name, error, exc_info=error if is_ours else None)
+        text = str(error).partition("\n")[0] or type(error).__name__
+        run.error(f"failed: {text}", error=type(error).__name__)
+        return Status.ERROR, {}, text
+    run.info("done", **result)
+    return Status.SUCCESS, result, ""
+
+
+def _record(held: Claim, run: Run, status: str, result: dict[str, Any], error: str) -> None:
+    run.close_phase()
+    try:
+        run.flush()
+        end(held, status, result, error)
+    except LeaseLost:
+        _log.warning("task %s was given to another worker; what this one found is dropped", held.task_id)
+
+
+@contextlib.contextmanager
+def _keeper(run: Run) -> Iterator[None]:
+    is_over = threading.Event()
+
+    def keep() -> None:
+        try:
+            while not is_over.wait(BEAT_SECONDS):
+                try:
+                    run.keep_alive(SILENCE_SECONDS)
+                except Exception as error:  # noqa: BLE001  # the next beat may succeed; if none does, the lease ends
+                    _log.warning("no heartbeat of task %s: %s", run.task_id, str(error).partition("\n")[0])
+                    connection.close()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=keep, name=f"keeper of task {run.task_id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()

@@ -1,0 +1,1 @@
+"""Labels, which people put on artifacts."""

@@ -1,0 +1,36 @@
+"""How much there is."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+
+from haven_core.domain.actor import Actor
+from haven_core.projects.contents import repository_totals, stored_bytes
+from haven_core.projects.models import Project
+from haven_core.rbac.access import visible_projects
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Numbers of projects and of their live repositories; the totals are 0 for who is no system administrator."""
+
+    private_projects: int
+    private_repositories: int
+    public_projects: int
+    public_repositories: int
+    total_projects: int = 0
+    total_repositories: int = 0
+    stored_bytes: int = 0
+
+
+def statistics_for(actor: Actor) -> Statistics:
+    """Counts of what the actor may see. Two statements, three for a system administrator."""
+    projects = visible_projects(actor)
+    counted = Project.objects.filter(id__in=projects.values("id")).aggregate(
+        private=Count("id", filter=Q(is_public=False)), public=Count("id", filter=Q(is_public=True))
+    )
+    private, public = repository_totals(projects)
+    mine = (counted["private"], private, counted["public"], public)
+    if not actor.is_sysadmin:
+        return Statistics(*mine)
+    return Statistics(*mine, mine[0] + mine[2], private + public, stored_bytes())

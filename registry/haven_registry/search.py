@@ -1,0 +1,62 @@
+"""Finding repositories by a part of their name, and adding up what there is. Reads only."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q, Sum
+
+from haven_core.domain.actor import Actor
+from haven_core.rbac.access import visible_projects
+from haven_registry.models import Blob, Manifest, PullDaily, Repository
+
+
+@dataclass(frozen=True, slots=True)
+class FoundByName:
+    """A live repository; artifacts: its live manifests."""
+
+    id: int
+    full_name: str
+    project_id: int
+    project_name: str
+    is_public: bool
+    artifacts: int
+    pulls: int
+
+
+def search_repositories(actor: Actor, text: str, *, limit: int) -> list[FoundByName]:
+    """The first `limit` repositories, by name, of the projects the actor may see, whose full name contains `text` in any
+    case. Three statements."""
+    found = list(
+        Repository.objects.filter(
+            deleted_at=None, full_name__icontains=text, project_id__in=visible_projects(actor).values("id")
+        )
+        .order_by("full_name")
+        .values_list("id", "full_name", "project_id", "project__name", "project__is_public")[:limit]
+    )
+    ids = [row[0] for row in found]
+    artifacts, pulls = _artifacts(ids), _pulls(ids)
+    return [FoundByName(*row, artifacts.get(row[0], 0), pulls.get(row[0], 0)) for row in found]
+
+
+def count_by_visibility(projects: Any) -> tuple[int, int]:
+    """Live repositories in the private and in the public projects of a queryset. One statement."""
+    counted = Repository.objects.filter(deleted_at=None, project_id__in=projects.values("id")).aggregate(
+        private=Count("id", filter=Q(project__is_public=False)), public=Count("id", filter=Q(project__is_public=True))
+    )
+    return counted["private"], counted["public"]
+
+
+def stored_bytes() -> int:
+    """Bytes of all blobs, each counted once. One statement, over the whole table."""
+    return Blob.objects.aggregate(total=Sum("size"))["total"] or 0
+
+
+def _artifacts(repository_ids: Collection[int]) -> dict[int, int]:
+    live = Manifest.objects.filter(repository_id__in=repository_ids, deleted_at=None)
+    return dict(live.values_list("repository_id").annotate(number=Count("id")).order_by())
+
+
+def _pulls(repository_ids: Collection[int]) -> dict[int, int]:
+    counted = PullDaily.objects.filter(repository_id__in=repository_ids)
+    return dict(counted.values_list("repository_id").annotate(number=Sum("pulls")).order_by())
