@@ -48,6 +48,14 @@ class Forbidden(HavenError):
     message = "forbidden"
 
 
+class Denied(HavenError):
+    """More was asked than the caller may pass on."""
+
+    status = 403
+    oci_code = api_code = "DENIED"
+    message = "denied"
+
+
 class Conflict(HavenError):
     """The name is taken."""
 
@@ -82,6 +90,15 @@ class NotFound(HavenError):
     oci_code = "NAME_UNKNOWN"
     api_code = "NOT_FOUND"
     message = "not found"
+
+
+class NoUser(HavenError):
+    """Only a user has what was asked for, and no user asks."""
+
+    status = 412
+    oci_code = "DENIED"
+    api_code = "PRECONDITION"
+    message = "only a user has this; a robot asks"
 
 
 class InUse(HavenError):

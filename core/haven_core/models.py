@@ -13,6 +13,7 @@ from haven_core.projects.models import Project, ProjectMember
 from haven_core.quotas.models import ProjectQuota
 from haven_core.rbac.models import CustomRole
 from haven_core.retention.models import RetentionExecution, RetentionPolicy, RetentionTask
+from haven_core.robots.models import Robot, RobotPermission, RobotSecret
 from haven_core.tokens.models import SigningKey
 
 __all__ = [
@@ -34,6 +35,9 @@ __all__ = [
     "RetentionExecution",
     "RetentionPolicy",
     "RetentionTask",
+    "Robot",
+    "RobotPermission",
+    "RobotSecret",
     "Schedule",
     "Session",
     "Setting",

@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 
+import redis
 from celery import shared_task
 from django.utils import timezone
 
 from haven_core.audit.consumer import consume
+from haven_core.conf import config
 from haven_core.events.delivery import forget_events
+from haven_core.robots.usage import drain
 
 KEEP_EVENTS = timedelta(days=7)  # after every consumer has taken them: for somebody who looks what happened
 
@@ -21,3 +24,9 @@ def write_audit_log() -> int:
 def forget_old_events() -> int:
     """Delete events nobody waits for; returns how many."""
     return forget_events(timezone.now() - KEEP_EVENTS)
+
+
+@shared_task(name="haven_core.tasks.note_robot_uses", expires=30)
+def note_robot_uses() -> int:
+    """Write when robots last logged in; returns for how many secrets."""
+    return drain(redis.Redis.from_url(config().redis_url, socket_timeout=5))

@@ -96,7 +96,6 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Harbor's API v2.0, and what Haven adds.",
     "VERSION": "2.0",
     "SCHEMA_PATH_PREFIX": "/api/v2.0",
-    "PATH_CONVERTER_OVERRIDES": {"id": int},
     "DISABLE_ERRORS_AND_WARNINGS": True,  # a view that says nothing of its answers is described as any JSON
 }
 

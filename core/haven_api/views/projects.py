@@ -15,6 +15,7 @@ from haven_api.query import boolean_header, boolean_parameter, text_parameters
 from haven_api.serializers import ProjectBody
 from haven_api.views.base import ApiView, timestamp
 from haven_api.views.cve_allowlist import render_allowlist, save_allowlist
+from haven_core.accounts.selectors import first_sysadmin_id
 from haven_core.configuration import selectors as configuration
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import Condition, Match
@@ -57,7 +58,7 @@ class Projects(ApiView):
         sent = body.validated_data
         if sent.get("registry_id") is not None:
             raise Forbidden if not actor.is_sysadmin else BadRequest("proxy cache projects are not supported")
-        if not actor.is_sysadmin and configuration.value("project_creation_restriction") == "adminonly":
+        if not _may_create(actor):
             raise Forbidden("Only system admin can create project")
         metadata = checked(sent_metadata(sent))
         if metadata.get(RETENTION):
@@ -65,7 +66,7 @@ class Projects(ApiView):
         is_public = metadata.pop(PUBLIC, "false") == "true"
         project_id = services.create_project(
             name=sent["project_name"],
-            owner_id=actor.user_id,
+            owner_id=first_sysadmin_id() if actor.is_robot else actor.user_id,
             is_public=is_public,
             metadata=metadata,
             hard_bytes=_new_limit(actor, sent.get("storage_limit")),
@@ -137,6 +138,13 @@ def render_project(view: ProjectView, actor: Actor) -> dict[str, Any]:
         "metadata": shown(view.metadata, is_public=view.is_public),
         "cve_allowlist": render_allowlist(view.allowlist, project_id=view.project_id),
     }
+
+
+def _may_create(actor: Actor) -> bool:
+    """Whoever has the system's permission, and users unless the configuration keeps it to administrators."""
+    if evaluate(actor, Resource.PROJECT, Action.CREATE):
+        return True
+    return not actor.is_robot and configuration.value("project_creation_restriction") != "adminonly"
 
 
 def _parameters(request: Request) -> tuple[Condition, ...]:

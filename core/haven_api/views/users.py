@@ -21,7 +21,7 @@ from haven_core.accounts.selectors import Account
 from haven_core.accounts.sessions import LiveSession, open_session
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import Condition, ListQuery, Match
-from haven_core.errors import Forbidden, NotFound, PreconditionRefused, Unauthorized
+from haven_core.errors import Forbidden, NotFound, NoUser, PreconditionRefused, Unauthorized
 from haven_core.projects.selectors import find_project
 from haven_core.rbac.permissions import Action, Resource, permissions_of, require_system
 
@@ -71,7 +71,10 @@ class CurrentUser(ApiView):
     works_before_password_change = True
 
     def get(self, _request: Request) -> Response:
-        account = selectors.find_account(self.require_login().user_id)
+        actor = self.require_login()
+        if actor.is_robot:
+            raise NoUser
+        account = selectors.find_account(actor.user_id)
         if account is None:
             raise Unauthorized  # deleted since the login
         return Response(render_user(account))

@@ -14,6 +14,8 @@ from haven_core.db import backend
 from haven_core.domain.actor import Actor
 from haven_core.domain.names import MAX_LENGTH
 from haven_core.domain.origin import Origin
+from haven_core.robots import usage
+from haven_core.robots.actors import RobotLogin, current_robot, find_login
 
 CACHE_SECONDS = 10.0
 
@@ -36,6 +38,15 @@ class _Account:
 _NOBODY = _Account(user_id=0, stored="", is_sysadmin=False, epoch=0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """What a password is held against. version: names the row and its epoch, that is what `stored` is ('': nothing)."""
+
+    version: str
+    stored: str
+    is_known: bool
+
+
 def verify_basic(username: str, password: str, *, address: str = "") -> Actor | None:
     """The actor these credentials prove, or None. `address`: the client's, as the trusted gateway names it.
 
@@ -45,16 +56,19 @@ def verify_basic(username: str, password: str, *, address: str = "") -> Actor | 
     name costs what a known one does. Repeating a wrong password counts as one guess, since clients do so by themselves
     (POST, then GET).
 
+    What begins as robots' names do is looked up among them first, by one statement more; see _verify_robot(). What that
+    is, is configuration: its version costs a statement every few seconds.
+
     Raises TooManyRequests after too many failures for this name from this network; proven credentials still pass.
     """
     if not (0 < len(username) <= MAX_LENGTH and 0 < len(password) <= passwords.MAX_LENGTH) or "\0" in username:
         return None
+    robot = find_login(username)
+    if robot is not None:
+        return _verify_robot(robot, username, password, address)
     account = _read(username)
-    fingerprint = _fingerprint(account, username, password)
-    proven = _verdicts.get(fingerprint)
-    if proven is None:
-        proven = _judge(fingerprint, account, username, password, address)
-    if not proven:
+    candidate = _Candidate(f"{account.user_id}:{account.epoch}", account.stored, is_known=account != _NOBODY)
+    if not _is_proven(candidate, username, password, address):
         return None
     return Actor("user", account.user_id, username, account.is_sysadmin, account.epoch)
 
@@ -77,13 +91,38 @@ def _read(username: str) -> _Account:
     return _Account(user_id, stored, bool(is_sysadmin), epoch)
 
 
-def _fingerprint(account: _Account, username: str, password: str) -> bytes:
-    """Names one verdict. The account's id and epoch are part of it, so no verdict survives a change."""
-    text = f"{account.user_id}:{account.epoch}:{len(username)}:{username}{password}"
+def _verify_robot(robot: RobotLogin, username: str, password: str, address: str) -> Actor | None:
+    """The robot, proven by a live secret. A generated one costs no slow hash and is never throttled: it can't be guessed.
+
+    Whatever is wrong costs what a wrong password of a user does, so time tells nothing of robots either.
+    """
+    secret = robot.proven_by(password)
+    if secret is None:
+        secret = robot.chosen
+        version = f"robot:{robot.robot_id}:{robot.epoch}:{secret.secret_id if secret else 0}"
+        candidate = _Candidate(version, secret.hash if secret else "", is_known=True)
+        if not _is_proven(candidate, username, password, address):
+            return None
+    actor = current_robot(robot.robot_id, robot.epoch)
+    if actor is not None and secret is not None:
+        usage.note(secret.secret_id, address)
+    return actor
+
+
+def _is_proven(candidate: _Candidate, username: str, password: str, address: str) -> bool:
+    """Whether `password` is the candidate's."""
+    fingerprint = _fingerprint(candidate, username, password)
+    proven = _verdicts.get(fingerprint)
+    return _judge(fingerprint, candidate, username, password, address) if proven is None else proven
+
+
+def _fingerprint(candidate: _Candidate, username: str, password: str) -> bytes:
+    """Names one verdict. The candidate's version is part of it, so no verdict survives a change."""
+    text = f"{candidate.version}:{len(username)}:{username}{password}"
     return hmac.digest(_key, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
 
 
-def _judge(fingerprint: bytes, account: _Account, username: str, password: str, address: str) -> bool:
+def _judge(fingerprint: bytes, candidate: _Candidate, username: str, password: str, address: str) -> bool:
     """Hash, once for all who ask the same thing now."""
     with _running_lock:
         verdict = _running.get(fingerprint)
@@ -96,7 +135,7 @@ def _judge(fingerprint: bytes, account: _Account, username: str, password: str, 
         # The last leader may have ended between our look into the cache and our becoming one.
         proven = _verdicts.get(fingerprint)
         if proven is None:
-            proven = _hash_and_count(fingerprint, account, username, password, address)
+            proven = _hash_and_count(fingerprint, candidate, username, password, address)
         verdict.set_result(proven)
     except BaseException as error:
         verdict.set_exception(error)  # those who wait must not wait for ever
@@ -107,12 +146,12 @@ def _judge(fingerprint: bytes, account: _Account, username: str, password: str, 
     return proven
 
 
-def _hash_and_count(fingerprint: bytes, account: _Account, username: str, password: str, address: str) -> bool:
+def _hash_and_count(fingerprint: bytes, candidate: _Candidate, username: str, password: str, address: str) -> bool:
     attempt = throttle.begin(username, address)
-    proven = passwords.matches(password, account.stored)
+    proven = passwords.matches(password, candidate.stored)
     _verdicts.put(fingerprint, proven)
     (throttle.succeeded if proven else throttle.failed)(attempt)
     if not proven:
         # the name of no account may be a password somebody typed into the wrong field
-        record_login(Origin(username if account.user_id else "", address), is_success=False)
+        record_login(Origin(username if candidate.is_known else "", address), is_success=False)
     return proven

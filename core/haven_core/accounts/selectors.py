@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from haven_core.accounts.models import User
 from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.conditions import ListQuery
+from haven_core.errors import BadRequest
 
 LISTING = Listing(
     filters={
@@ -61,6 +62,14 @@ def list_accounts(query: ListQuery) -> tuple[list[Account], int]:
     """
     found = LISTING.narrow(_live(), query)
     return [Account(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)], found.count()
+
+
+def first_sysadmin_id() -> int:
+    """The administrator with the lowest id, who owns what no user made. Raises BadRequest when there is none."""
+    found = _live().filter(is_sysadmin=True).order_by("id").values_list("id", flat=True).first()
+    if found is None:
+        raise BadRequest("this needs an administrator, and there is none")
+    return found
 
 
 def account_exists(*, username: str = "", email: str = "") -> bool:

@@ -237,6 +237,54 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Robot',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', haven_core.db.fields.NameField(max_length=255)),
+                ('description', models.TextField(blank=True, default='')),
+                ('duration_days', models.IntegerField()),
+                ('expires_at', models.DateTimeField(blank=True, null=True)),
+                ('is_disabled', models.BooleanField(default=False)),
+                ('epoch', models.IntegerField(default=0)),
+                ('creator_type', models.CharField(max_length=16)),
+                ('creator_id', models.BigIntegerField()),
+                ('created_at', models.DateTimeField()),
+                ('updated_at', models.DateTimeField()),
+                ('project', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='core.project')),
+            ],
+            options={
+                'db_table': 'robot',
+            },
+        ),
+        migrations.CreateModel(
+            name='RobotPermission',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('scope', models.CharField(max_length=8)),
+                ('access', models.JSONField()),
+                ('project', models.ForeignKey(null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='core.project')),
+                ('robot', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='core.robot')),
+            ],
+            options={
+                'db_table': 'robot_permission',
+            },
+        ),
+        migrations.CreateModel(
+            name='RobotSecret',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('hash', models.CharField(max_length=255)),
+                ('created_at', models.DateTimeField()),
+                ('expires_at', models.DateTimeField(blank=True, null=True)),
+                ('last_used_at', models.DateTimeField(blank=True, null=True)),
+                ('last_used_from', models.CharField(blank=True, default='', max_length=64)),
+                ('robot', models.ForeignKey(on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='core.robot')),
+            ],
+            options={
+                'db_table': 'robot_secret',
+            },
+        ),
+        migrations.CreateModel(
             name='Schedule',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -440,6 +488,22 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='retentionexecution',
             index=models.Index(condition=models.Q(('status__in', ['Pending', 'Running'])), fields=['id'], name='retention_execution_open'),
+        ),
+        migrations.AddConstraint(
+            model_name='robot',
+            constraint=models.UniqueConstraint(condition=models.Q(('project', None)), fields=('name',), name='robot_system_name'),
+        ),
+        migrations.AddConstraint(
+            model_name='robot',
+            constraint=models.UniqueConstraint(fields=('project', 'name'), name='robot_project_name'),
+        ),
+        migrations.AddConstraint(
+            model_name='robotpermission',
+            constraint=models.UniqueConstraint(fields=('robot', 'scope', 'project'), name='robot_permission_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='robotpermission',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('project__isnull', False), ('scope', 'project')), models.Q(('project__isnull', True), ('scope__in', ['system', 'all'])), _connector='OR'), name='robot_permission_scope'),
         ),
         migrations.AddIndex(
             model_name='task',

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.db import transaction
 from django.utils import timezone
 
-from haven_core.accounts.models import User
+from haven_core.accounts.selectors import first_sysadmin_id
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.domain.actor import Actor
@@ -17,6 +17,7 @@ from haven_core.projects.contents import repository_counts
 from haven_core.projects.models import Project, ProjectMember
 from haven_core.quotas.models import ProjectQuota
 from haven_core.rbac.access import forget_access
+from haven_core.robots.services import remove_project_robots
 
 LIBRARY = "library"
 
@@ -73,17 +74,16 @@ def ensure_library() -> None:
     """Make an installation's public project `library`, owned by its first administrator, unless it was ever made."""
     if Project.objects.filter(name=LIBRARY).exists():
         return
-    owner = User.objects.filter(is_sysadmin=True, deleted_at=None).order_by("id").values_list("id", flat=True).first()
-    if owner is None:
-        raise BadRequest("the project library needs an administrator to own it")
     try:
-        create_project(name=LIBRARY, owner_id=owner, is_public=True)
+        create_project(name=LIBRARY, owner_id=first_sysadmin_id(), is_public=True)
     except Conflict:
         return  # another process of the same start was first
 
 
 def delete_project(*, project_id: int, deleted_by: Actor) -> None:
-    """Delete an empty project; its name is free again. Raises ProjectUnknown, ProjectInUse while it holds repositories.
+    """Delete an empty project and its robots; its name is free again.
+
+    Raises ProjectUnknown, ProjectInUse while it holds repositories.
 
     Locks: the project row, FOR UPDATE, against the KEY SHARE that a new repository takes on it; what lies inside is
     counted by the next statement, on a fresh snapshot. A repository's insert that waited finds the project deleted.
@@ -97,6 +97,7 @@ def delete_project(*, project_id: int, deleted_by: Actor) -> None:
             raise ProjectUnknown
         if repository_counts([project_id]).get(project_id):
             raise ProjectInUse
+        remove_project_robots(project_id)
         live.update(deleted_at=now, updated_at=now)
         publish("project.deleted", now, project_id=project_id, name=rows[0][1], by=deleted_by.name)
         transaction.on_commit(forget_access)

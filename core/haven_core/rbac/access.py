@@ -23,7 +23,7 @@ STALENESS_SECONDS = (
 )
 _LIMIT = 20_000
 
-_cache: "TimedCache[tuple[int, bool, str], ProjectAccess]" = TimedCache(seconds=STALENESS_SECONDS, limit=_LIMIT)
+_cache: "TimedCache[tuple[str, int, bool, str], ProjectAccess]" = TimedCache(seconds=STALENESS_SECONDS, limit=_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def project_access(actor: Actor, project_name: str, needed: frozenset[str] = fro
     """
     if not is_project_name(project_name):
         return None
-    key = (actor.user_id, actor.is_sysadmin, project_name)
+    key = (actor.subject, actor.epoch, actor.is_sysadmin, project_name)
     cached = _cache.get(key)
     if cached is not None and needed <= cached.actions:
         return cached
@@ -70,7 +70,10 @@ def _read(actor: Actor, project_name: str) -> ProjectAccess | None:
     if not rows:
         return None
     project_id, is_public = rows[0][:2]
-    held = [_held(role, custom) for row in rows for role, custom in (row[2:4], row[4:6])]
+    if actor.is_robot:
+        held = [_of_robot(actor, project_id)]
+    else:
+        held = [_held(role, custom) for row in rows for role, custom in (row[2:4], row[4:6])]
     permissions = _union(held, is_public=bool(is_public), is_sysadmin=actor.is_sysadmin)
     actions = frozenset(action for action in ACTIONS if Permission(Resource.REPOSITORY, Action(action)) in permissions)
     return ProjectAccess(project_id, actions, bool(is_public))
@@ -89,6 +92,11 @@ def standings(actor: Actor, projects: Mapping[int, bool]) -> dict[int, Standing]
     """The actor's standing in each of `projects` (id: is it public). One SQL statement, or none: nobody is a member
     anywhere, and a system administrator may everything everywhere."""
     held: dict[int, dict[int, frozenset[Permission]]] = {project_id: {} for project_id in projects}
+    if actor.is_robot:
+        return {
+            project_id: Standing((), _union([_of_robot(actor, project_id)], is_public=is_public, is_sysadmin=False))
+            for project_id, is_public in projects.items()
+        }
     if not (actor.is_anonymous or actor.is_sysadmin) and projects:
         mine = ProjectMember.objects.filter(_is_member(actor), project_id__in=list(projects))
         for project_id, role, custom_id, custom in mine.values_list(
@@ -109,6 +117,12 @@ def parse_permissions(texts: Collection[str]) -> frozenset[Permission]:
     """The permissions among "resource:action" texts; what is none inside a project is left out."""
     known = {f"{resource}:{action}": Permission(resource, action) for resource, action in PROJECT_PERMISSIONS}
     return frozenset(known[text] for text in texts if text in known)
+
+
+def _of_robot(actor: Actor, project_id: int) -> frozenset[Permission]:
+    """What a robot may do in a project, beside what is public."""
+    granted = actor.rights.everywhere | actor.rights.projects.get(project_id, frozenset())
+    return frozenset(Permission(Resource(resource), Action(action)) for resource, action in granted)
 
 
 def _held(role: int | None, custom: "str | list[str] | None") -> frozenset[Permission]:
@@ -136,25 +150,39 @@ def _is_member(actor: Actor) -> Q:
     return Q(user_id=actor.user_id) | Q(group_id__in=groups)
 
 
+def may_list_catalog(actor: Actor) -> bool:
+    """Whether the actor may list repositories on /v2: every user those it may pull, a robot only with the permission for
+    it, and then all (Harbor)."""
+    return actor.rights.on_system("catalog", "read") if actor.is_robot else not actor.is_anonymous
+
+
 def forget_access() -> None:
     """Drop every cached right of this process; called after a local change of a project or a member."""
     _cache.clear()
 
 
 def visible_projects(actor: Actor) -> "QuerySet[Project, Project]":
-    """The projects the actor may know of: all for a system administrator, else the public ones and its own."""
+    """The projects the actor may know of: all for a system administrator, else the public ones and its own;
+    a robot's are those it has any permission in."""
     live = Project.objects.filter(deleted_at=None)
     if actor.is_sysadmin:
         return live
     if actor.is_anonymous:
         return live.filter(is_public=True)
+    if actor.is_robot:
+        named = Q(is_public=True) | Q(pk__in=list(actor.rights.projects))
+        return live if actor.rights.everywhere else live.filter(named)
     membership = ProjectMember.objects.filter(_is_member(actor), project_id=OuterRef("pk"))
     return live.filter(Q(is_public=True) | Exists(membership))
 
 
-def projects_permitting(actor: Actor, permission: Permission) -> "QuerySet[ProjectMember, Any]":
+def projects_permitting(actor: Actor, permission: Permission) -> "QuerySet[Any, Any]":
     """Ids of the projects where a membership, the actor's own or of a group, gives `permission`, as a subquery. What only
     the public or a system administrator may is left out. One SQL statement."""
+    if actor.is_robot:
+        live = Project.objects.filter(deleted_at=None)
+        named = Q(pk__in=actor.rights.projects_with(*permission))
+        return (live if permission in actor.rights.everywhere else live.filter(named)).values("pk")
     text = f"{permission.resource}:{permission.action}"
     roles = [role for role, held in BY_ROLE.items() if permission in held]
     custom = [role_id for role_id, held in CustomRole.objects.values_list("id", "permissions") if text in held]

@@ -162,7 +162,9 @@ def evaluate(actor: Actor, resource: Resource, action: Action, project: InProjec
     """Whether the actor may do `action`: in `project`, which was read for this actor, or without one in the system."""
     if actor.is_sysadmin:
         return True
-    return project is not None and Permission(resource, action) in project.permissions
+    if project is None:
+        return actor.rights.on_system(resource, action)
+    return Permission(resource, action) in project.permissions
 
 
 def require(actor: Actor, project: InProject | None, resource: Resource, action: Action) -> None:

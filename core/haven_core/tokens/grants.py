@@ -6,13 +6,14 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jwt
 
 from haven_core.accounts import actors
 from haven_core.caches import TimedCache
-from haven_core.domain.actor import ANONYMOUS, Actor
+from haven_core.domain.actor import ANONYMOUS, Actor, Kind
+from haven_core.robots.actors import current_robot
 from haven_core.tokens import keys
 from haven_core.tokens.scopes import Scope
 
@@ -48,11 +49,13 @@ class IssuedToken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says. access: "type:name" to actions; iat and exp in seconds since the epoch."""
+    """What a verified token says. subject_id: the user's or robot's.
+
+    access: "type:name" to actions; iat and exp in seconds since the epoch."""
 
     sub: str
-    kind: Literal["anonymous", "user"]
-    user_id: int
+    kind: Kind
+    subject_id: int
     epoch: int
     iat: int
     exp: int
@@ -89,7 +92,7 @@ def issue_token(actor: Actor, access: Iterable[Scope], lifetime: timedelta | Non
         "exp": int(now.timestamp()) + seconds,
         "jti": uuid.uuid4().hex,
         "kind": actor.kind,
-        "uid": actor.user_id,
+        "uid": actor.subject_id,
         "epoch": actor.epoch,
         "access": [{"type": one.type, "name": one.name, "actions": one.ordered_actions()} for one in access],
     }
@@ -116,11 +119,14 @@ def verify_token(token: str) -> Claims:
 
 
 def current_actor(claims: Claims) -> Actor | None:
-    """Who holds the token, as of now; None when the account is disabled, deleted or has new credentials since.
+    """Who holds the token, as of now; None when the account or robot is disabled, expired, deleted or has
+    new credentials since.
 
-    May be actors.STALENESS_SECONDS late, in another process than the one that took the right away.
+    May be actors.STALENESS_SECONDS late (and the same for robots), in another process than the one that took the right away.
     """
-    return ANONYMOUS if claims.kind == "anonymous" else actors.current_actor(claims.user_id, claims.epoch)
+    if claims.kind == "robot":
+        return current_robot(claims.subject_id, claims.epoch)
+    return ANONYMOUS if claims.kind == "anonymous" else actors.current_actor(claims.subject_id, claims.epoch)
 
 
 def forget_tokens() -> None:
@@ -153,11 +159,11 @@ def _read(payload: dict[str, Any]) -> Claims:
     numbers = [payload.get(name) for name in ("uid", "epoch", "iat", "exp")]
     if not (isinstance(sub, str) and isinstance(jti, str) and all(type(number) is int for number in numbers)):
         raise TokenInvalid("claims of wrong types")
-    if kind not in ("anonymous", "user"):
+    if kind not in get_args(Kind):
         raise TokenInvalid("an unknown kind of subject")
-    user_id, epoch, issued, expires = numbers
+    subject_id, epoch, issued, expires = numbers
     access = _read_access(payload.get("access"))
-    return Claims(sub, kind, user_id, epoch, issued, expires, jti, access)  # type: ignore[arg-type]  # checked above
+    return Claims(sub, kind, subject_id, epoch, issued, expires, jti, access)  # type: ignore[arg-type]  # checked above
 
 
 def _read_access(entries: Any) -> dict[str, frozenset[str]]:

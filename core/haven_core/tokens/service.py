@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from haven_core.domain.actor import Actor
 from haven_core.domain.names import split_repository
 from haven_core.domain.roles import DELETE, PULL, PUSH
-from haven_core.rbac.access import ProjectAccess, project_access
+from haven_core.rbac.access import ProjectAccess, may_list_catalog, project_access
 from haven_core.tokens.grants import CATALOG
 from haven_core.tokens.scopes import Scope
 
@@ -16,7 +16,9 @@ def grant(actor: Actor, requested: Iterable[Scope]) -> list[Scope]:
     """Of what is asked, what the actor may. A repository scope always has its entry, at worst without actions.
 
     Push implies pull, `*` asks for everything (skopeo deletes so). Types we don't know, and the catalog for nobody, vanish:
-    who is somebody may list what they may pull. Never an error, and the same answer for a missing and a hidden project.
+    who is somebody may list what they may pull, and a robot needs a permission.
+
+    Never an error, and the same answer for a missing and a hidden project.
     One SQL statement at most for each project named.
     """
     wanted = [_expand(scope) for scope in requested]
@@ -30,7 +32,7 @@ def grant(actor: Actor, requested: Iterable[Scope]) -> list[Scope]:
         if scope.type == "repository":
             rights = access.get(_project_of(scope) or "")
             granted.append(Scope(scope.type, scope.name, scope.actions & _actions(rights)))
-        elif (scope.type, scope.name) == (CATALOG.type, CATALOG.name) and not actor.is_anonymous:
+        elif (scope.type, scope.name) == (CATALOG.type, CATALOG.name) and may_list_catalog(actor):
             granted.append(Scope(scope.type, scope.name, scope.actions & CATALOG.actions))
     return granted
 

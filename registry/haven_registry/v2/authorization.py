@@ -8,7 +8,7 @@ from haven_core.accounts.basic import parse_basic
 from haven_core.accounts.credentials import verify_basic
 from haven_core.domain.actor import ANONYMOUS, Actor
 from haven_core.errors import Unauthorized
-from haven_core.rbac.access import ProjectAccess, project_access
+from haven_core.rbac.access import ProjectAccess, may_list_catalog, project_access
 from haven_core.tokens.challenge import bearer_challenge
 from haven_core.tokens.grants import Claims, TokenExpired, TokenInvalid, current_actor, verify_token
 from haven_registry.v2.http import Request
@@ -123,8 +123,8 @@ def token_covers(identity: Identity, name: str, action: str) -> bool:
 
 
 def require_catalog(request: Request, identity: Identity) -> None:
-    """Listing repositories needs a person, and a token issued for it."""
-    if identity.actor.is_anonymous:
+    """Listing repositories needs a person, or a robot with the permission, and a token issued for it."""
+    if not may_list_catalog(identity.actor):
         raise Challenge(request, [CATALOG_SCOPE])
     if identity.claims is not None and (identity.expired or not identity.claims.may_list_catalog):
         raise Challenge(request, [CATALOG_SCOPE], "invalid_token" if identity.expired else "insufficient_scope")

@@ -34,10 +34,15 @@ def tags(request: Request, project: str, repository: str) -> Response:
 
 
 def catalog(request: Request, identity: Identity) -> Response:
-    """Repositories the caller may pull from and that hold a manifest, in byte order of project/name."""
+    """Repositories the caller may pull from and that hold a manifest, in byte order of project/name.
+
+    A robot gets here with the permission to read the whole catalog only (authorization.require_catalog).
+    """
     limit = _limit(request, DEFAULT_REPOSITORIES, MAX_REPOSITORIES)
     actor = identity.actor
-    projects = None if actor.is_sysadmin else list(visible_projects(actor).values_list("id", flat=True))
+    projects = (
+        None if actor.is_sysadmin or actor.is_robot else list(visible_projects(actor).values_list("id", flat=True))
+    )
     names = selectors.list_repositories(projects, _last(request), limit + 1) if limit else []
     page, headers = _page(request, names, limit)
     return Response(200, headers, json.dumps({"repositories": page}).encode())

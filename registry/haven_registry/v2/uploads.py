@@ -48,8 +48,7 @@ class _Here:
 
     @property
     def owner(self) -> str:
-        actor = self.identity.actor
-        return f"{actor.kind}:{actor.user_id}"
+        return self.identity.actor.subject
 
     def blob_created(self, digest: str) -> Response:
         location = f"/v2/{self.name}/blobs/{digest}"

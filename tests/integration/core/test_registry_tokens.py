@@ -50,7 +50,7 @@ def raw(header: dict[str, Any], payload: dict[str, Any], signature: bytes = b"")
 def test_a_token_says_who_and_what(owner: Actor) -> None:
     issued = issue_token(owner, [READ, Scope("registry", "catalog", frozenset({"*"}))])
     claims = verify_token(issued.token)
-    assert (claims.sub, claims.kind, claims.user_id, claims.epoch) == ("owner", "user", owner.user_id, 0)
+    assert (claims.sub, claims.kind, claims.subject_id, claims.epoch) == ("owner", "user", owner.user_id, 0)
     assert claims.exp - claims.iat == issued.expires_in == 1800
     assert claims.actions_on("p/r") == {"pull"}
     assert claims.actions_on("p/r2") == claims.actions_on("p") == set()
@@ -103,7 +103,7 @@ def test_an_expired_token_not_seen_before_is_genuine_too(owner: Actor) -> None:
     payload, kid, private = genuine(owner, iat=past, nbf=past, exp=past + 60)
     with pytest.raises(TokenExpired) as expired:
         verify_token(signed(payload, kid, private))
-    assert expired.value.claims.user_id == owner.user_id
+    assert expired.value.claims.subject_id == owner.user_id
 
 
 def _none(payload: dict[str, Any], kid: str, _private: Any) -> str:

@@ -1,0 +1,1 @@
+"""Robot accounts: credentials for programs, with permissions of their own."""
