@@ -102,10 +102,10 @@ def forget_lost_uploads() -> int:
     return _until_idle(work)
 
 
-def find_orphans(driver: StorageDriver) -> Iterator[StoredObject]:
-    """What lies in the storage, older than ORPHAN_AGE, and no row leads to: published keys that have none, and staged
+def find_orphans(driver: StorageDriver, age: timedelta = ORPHAN_AGE) -> Iterator[StoredObject]:
+    """What has lain in the storage for `age` and no row leads to: published keys that have none, and staged
     bytes that no open upload goes on with. Raises StorageError."""
-    limit = timezone.now() - ORPHAN_AGE
+    limit = timezone.now() - age
     found = (item for item in driver.list_keys() if item.modified_at <= limit)
     while page := list(islice(found, BATCH)):
         keys = [item.key for item in page]
@@ -115,11 +115,11 @@ def find_orphans(driver: StorageDriver) -> Iterator[StoredObject]:
         yield from (item for item in page if item.key not in (staged if item.is_staged else known))
 
 
-def remove_orphans(driver: StorageDriver) -> tuple[int, int]:
+def remove_orphans(driver: StorageDriver, age: timedelta = ORPHAN_AGE) -> tuple[int, int]:
     """Delete what find_orphans() finds, each after a last look for its row; returns how many, and bytes. Keys are never
     used twice, so a key that has no row now gets none later. Raises StorageError."""
     count = size = 0
-    for item in find_orphans(driver):
+    for item in find_orphans(driver, age):
         rows = StorageObject.objects.filter(storage_key=item.key)
         if item.is_staged:
             if Upload.objects.filter(object__in=rows, state=Upload.OPEN).exists():

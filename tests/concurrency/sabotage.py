@@ -26,8 +26,9 @@ def bytes_first(run: Run) -> None:
     def purge_blobs(candidates: Any = None, *, limit: int = 500) -> collect.Freed:
         unused = Blob.objects.filter(~Q(Exists(ProjectBlob.objects.filter(blob_id=OuterRef("pk")))))
         doomed = list(unused.values_list("id", "object_id", "object__storage_key")[:limit])
-        for blob_id, object_id, key in doomed:
-            storage.delete([key])
+        storage.delete([key for _, _, key in doomed])
+        time.sleep(0.05)
+        for blob_id, object_id, _ in doomed:
             with write_transaction():
                 Blob.objects.filter(id=blob_id).delete()
                 StorageObject.objects.filter(id=object_id).delete()

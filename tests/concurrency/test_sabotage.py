@@ -17,7 +17,7 @@ CAUGHT_AS = {
 
 @pytest.mark.parametrize(("sabotage", "focus"), CAUGHT_AS)
 def test_a_wrong_variant_is_caught(stress: Stress, sabotage: str, focus: str):
-    options = (f"--sabotage={sabotage}", f"--focus={focus}", "--no-kill", "--stop-at-first", "--seconds=25")
+    options = (f"--sabotage={sabotage}", f"--focus={focus}", "--no-kill", "--stop-at-first", "--seconds=60")
     answer = stress("postgresql", *options)
     assert answer["exit_code"] == 1
     assert answer["violations"].keys() & CAUGHT_AS[sabotage, focus], answer["details"]

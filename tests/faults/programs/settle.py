@@ -1,15 +1,17 @@
 """Reaps and sweeps as the worker does, tells what is left as one line of JSON, then is `haven fsck`, with its exit status.
-Uploads expire by HAVEN_UPLOAD_TTL_HOURS."""
+Uploads expire by HAVEN_UPLOAD_TTL_HOURS. With the argument "orphans", files that no row leads to go too, however young."""
 
 import json
 import os
 import sys
+from datetime import timedelta
 
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
 django.setup()
 
+from haven_gc.repair import remove_orphans  # noqa: E402
 from haven_gc.sweep import sweep  # noqa: E402
 from haven_gc.uploads import reap_uploads  # noqa: E402
 from haven_project.cli import main  # noqa: E402
@@ -20,6 +22,8 @@ while reap_uploads():
     pass
 while sweep(driver()).removed:
     pass
+if sys.argv[1:] == ["orphans"]:
+    remove_orphans(driver(), timedelta())
 stored = list(driver().list_keys())
 states = dict(StorageObject.objects.values_list("storage_key", "state"))
 print(
