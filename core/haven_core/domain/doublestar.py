@@ -19,6 +19,8 @@ from typing import TypeVar
 MAX_PATTERN_LENGTH = 512
 MAX_EXPANDED_LENGTH = 4096  # of all alternatives together
 
+_SEAM = "\0"  # stands in an expanded pattern where a brace was: two stars that only met there are no doublestar
+
 _P = TypeVar("_P")
 _I = TypeVar("_I")
 
@@ -62,9 +64,11 @@ def compile_pattern(text: str) -> Pattern:
     """Parse a pattern. Raises PatternInvalid."""
     if len(text) > MAX_PATTERN_LENGTH:
         raise PatternInvalid(f"a pattern has {MAX_PATTERN_LENGTH} characters at most")
+    if _SEAM in text:
+        raise PatternInvalid("a pattern holds no zero byte")
     alternatives, length = [], 0
     for plain in _expand(text):
-        length += len(plain) + 1
+        length += len(plain) - plain.count(_SEAM) + 1
         if length > MAX_EXPANDED_LENGTH:
             raise PatternInvalid("the pattern has too many alternatives")
         alternatives.append(_parse(plain))
@@ -108,8 +112,8 @@ def _expand(text: str) -> Iterator[str]:
         return
     options, end = _split_alternatives(text, start + 1)
     for option in options:
-        for rest in _expand(option + text[end:]):
-            yield text[:start] + rest
+        for rest in _expand(option + _SEAM + text[end:]):
+            yield text[:start] + _SEAM + rest
 
 
 def _find_brace(text: str) -> int:
@@ -152,7 +156,9 @@ def _split_alternatives(text: str, start: int) -> tuple[list[str], int]:
 
 
 def _parse(text: str) -> tuple[_Component, ...]:
-    parsed: list[_Component] = [_Wild.STAR if part == "**" else _parse_component(part) for part in _split(text)]
+    parsed: list[_Component] = [
+        _Wild.STAR if part.strip(_SEAM) == "**" else _parse_component(part) for part in _split(text)
+    ]
     if parsed[-1] is _Wild.STAR:
         parsed.insert(-1, (_Wild.STAR,))  # at the end it wants a component: `a/**` is not `a`
     return tuple(parsed)
@@ -175,13 +181,15 @@ def _parse_component(text: str) -> tuple[_Token, ...]:
         character = text[at]
         if character == "[":
             end = _class_end(text, at + 1)
-            tokens.append(_parse_class(text[at + 1 : end]))
+            tokens.append(_parse_class(text[at + 1 : end].replace(_SEAM, "")))
             at = end
         elif character == "*":
             if not tokens or tokens[-1] is not _Wild.STAR:
                 tokens.append(_Wild.STAR)
         elif character == "?":
             tokens.append(_Wild.ONE)
+        elif character == _SEAM:
+            pass
         else:
             if character == "\\":
                 at += 1

@@ -28,6 +28,7 @@ from haven_core.domain.doublestar import MAX_PATTERN_LENGTH, PatternInvalid, com
         ("{a{1,2},b}", "a2", True), ("{a{1,2},b}", "a", False), ("{lib/**,app}", "lib/x/y", True),
         ("{lib/**,app}", "app", True), ("{lib/**,app}", "other", False), ("{v*,latest}", "v1.2", True),
         ("a\\{b", "a{b", True), ("[{]", "{", True), ("a}", "a}", True), ("{a,b\\,c}", "b,c", True), ("☃?", "☃é", True),
+        ("*/*{*}/**", "/", False), ("{**,b}/a", "x/y/a", True), ("{*}{*}/a", "x/y/a", False), ("a\0", None, None),
         ("[", None, None), ("[a", None, None), ("[]a]", None, None), ("[^]", None, None), ("{a", None, None),
         ("{a,{b}", None, None), ("a\\", None, None), ("[-]", None, None), ("[a-]", None, None), ("[a/b]", None, None),
         ("x" * (MAX_PATTERN_LENGTH + 1), None, None), ("{a,b}" * 20, None, None),
