@@ -23,6 +23,7 @@ from haven_core.projects.selectors import ProjectView
 from haven_core.rbac.access import forget_access
 from haven_core.rbac.permissions import Permission
 from haven_core.rbac.roles import GrantedRole, find_role
+from haven_core.robots.permissions import is_grantable
 
 
 class Candidate(NamedTuple):
@@ -104,6 +105,8 @@ def _givable(project: ProjectView, role_id: int, actor: Actor) -> GrantedRole:
 
 
 def _check_within(project: ProjectView, permissions: frozenset[Permission], actor: Actor) -> None:
+    if actor.is_robot:  # what no robot can have says nothing of this one
+        permissions = frozenset(one for one in permissions if is_grantable("project", tuple(one)))
     if not (actor.is_sysadmin or permissions <= project.permissions):
         raise Forbidden("the role may more than you may in this project")
 

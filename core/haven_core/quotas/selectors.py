@@ -11,6 +11,7 @@ from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
 from haven_core.quotas.models import ProjectQuota
+from haven_core.rbac.permissions import Action, Resource, evaluate
 
 LISTING = Listing(
     filters={"reference_id": Column("project_id", Kind.NUMBER), "id": Column("project_id", Kind.NUMBER)},
@@ -37,15 +38,15 @@ class QuotaView:
 
 
 def list_quotas(actor: Actor, query: ListQuery) -> tuple[list[QuotaView], int]:
-    """A page of the quotas of live projects, and the number of all; nothing for who is no system administrator. Two
+    """A page of the quotas of live projects, and the number of all; nothing for who may not list them. Two
     statements."""
-    found = LISTING.narrow(_visible(actor), query)
+    found = LISTING.narrow(_visible(actor, Action.LIST), query)
     return _views(LISTING.page(found, query)), found.count()
 
 
 def find_quota(actor: Actor, project_id: int) -> QuotaView | None:
-    """The quota of a live project."""
-    views = _views(_visible(actor).filter(project_id=project_id)[:1])
+    """The quota of a live project, for who may read all of them."""
+    views = _views(_visible(actor, Action.READ).filter(project_id=project_id)[:1])
     return views[0] if views else None
 
 
@@ -55,9 +56,9 @@ def quota_of(project_id: int) -> tuple[int | None, int]:
     return hard, used
 
 
-def _visible(actor: Actor) -> "QuerySet[ProjectQuota, Any]":
+def _visible(actor: Actor, action: Action) -> "QuerySet[ProjectQuota, Any]":
     quotas = ProjectQuota.objects.filter(project__deleted_at=None)
-    if not actor.is_sysadmin:
+    if not evaluate(actor, Resource.QUOTA, action):
         quotas = quotas.none()
     return quotas.annotate(
         limit=Coalesce("hard_bytes", _UNLIMITED), changed_at=Coalesce("limited_at", "project__created_at")

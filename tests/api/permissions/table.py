@@ -9,23 +9,23 @@ from typing import NamedTuple
 
 CALLERS = (
     "nobody", "stranger", "limitedGuest", "guest", "developer", "maintainer", "projectAdmin", "custom", "sysadmin",
+    "projectRobot", "systemRobot", "expiredRobot",
 )  # fmt: skip
 _COLUMNS = ("operation", "call", *CALLERS, "body")
 
 
-class Cell(NamedTuple):
-    """What one caller is answered by one operation."""
+class Row(NamedTuple):
+    """One operation, and the status that each caller is answered."""
 
     operation: str
     method: str
     path: str
     body: str
-    caller: str
-    status: int
+    statuses: dict[str, int]
 
 
-def cells() -> Iterator[Cell]:
-    """Every cell of every table."""
+def rows() -> Iterator[Row]:
+    """Every row of every table."""
     for file in sorted(Path(__file__).parent.glob("*.csv")):
         head, *lines = file.read_text(encoding="utf-8").splitlines()
         assert tuple(_parts(head)) == _COLUMNS, file
@@ -33,8 +33,7 @@ def cells() -> Iterator[Cell]:
             operation, call, *rest = _parts(line)
             *statuses, body = rest if len(rest) > len(CALLERS) else [*rest, ""]
             method, _, path = call.partition(" ")
-            for caller, status in zip(CALLERS, statuses, strict=True):
-                yield Cell(operation, method, path, body, caller, int(status))
+            yield Row(operation, method, path, body, dict(zip(CALLERS, map(int, statuses), strict=True)))
 
 
 def _parts(line: str) -> list[str]:
