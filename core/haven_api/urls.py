@@ -5,6 +5,7 @@ from django.urls import path, re_path, register_converter
 from haven_api.converters import RepositoryName, RowId
 from haven_api.errors import unknown_path
 from haven_api.views import (
+    artifacts,
     audit,
     configurations,
     cve_allowlist,
@@ -14,6 +15,7 @@ from haven_api.views import (
     project_summary,
     projects,
     quotas,
+    repositories,
     statistics,
     system,
     users,
@@ -21,6 +23,9 @@ from haven_api.views import (
 
 register_converter(RepositoryName, "repository")
 register_converter(RowId, "id")
+
+_REPOSITORY = "projects/<str:project_name>/repositories/<repository:repository_name>"
+_ARTIFACT = f"{_REPOSITORY}/artifacts/<str:reference>"
 
 urlpatterns = [
     path("version", system.Version.as_view()),
@@ -39,6 +44,7 @@ urlpatterns = [
     path("v2.0/labels/<id:label_id>", labels.OneLabel.as_view()),
     path("v2.0/quotas", quotas.Quotas.as_view()),
     path("v2.0/quotas/<id:quota_id>", quotas.OneQuota.as_view()),
+    path("v2.0/repositories", repositories.AllRepositories.as_view()),
     path("v2.0/search", statistics.Search.as_view()),
     path("v2.0/statistics", statistics.Statistics.as_view()),
     path("v2.0/system/CVEAllowlist", cve_allowlist.SystemCveAllowlist.as_view()),
@@ -51,5 +57,9 @@ urlpatterns = [
     path("v2.0/projects/<str:name_or_id>/summary", project_summary.ProjectSummary.as_view()),
     path("v2.0/projects/<str:project_name>/auditlog-exts", audit.ProjectLogExtensions.as_view()),
     path("v2.0/projects/<str:project_name>/logs", audit.ProjectLogs.as_view()),
+    path("v2.0/projects/<str:project_name>/repositories", repositories.Repositories.as_view()),
+    path(f"v2.0/{_REPOSITORY}", repositories.OneRepository.as_view()),
+    path(f"v2.0/{_REPOSITORY}/artifacts", artifacts.Artifacts.as_view()),
+    path(f"v2.0/{_ARTIFACT}", artifacts.OneArtifact.as_view()),
     re_path(r"", unknown_path),
 ]
