@@ -5,6 +5,7 @@ from django.urls import path, re_path, register_converter
 from haven_api.converters import RepositoryName, RowId
 from haven_api.errors import unknown_path
 from haven_api.views import (
+    artifact_parts,
     artifacts,
     audit,
     configurations,
@@ -61,5 +62,10 @@ urlpatterns = [
     path(f"v2.0/{_REPOSITORY}", repositories.OneRepository.as_view()),
     path(f"v2.0/{_REPOSITORY}/artifacts", artifacts.Artifacts.as_view()),
     path(f"v2.0/{_ARTIFACT}", artifacts.OneArtifact.as_view()),
+    path(f"v2.0/{_ARTIFACT}/accessories", artifact_parts.Accessories.as_view()),
+    path(f"v2.0/{_ARTIFACT}/additions/<str:addition>", artifact_parts.Addition.as_view()),
+    path(f"v2.0/{_ARTIFACT}/layers", artifact_parts.Layers.as_view()),
+    path(f"v2.0/{_ARTIFACT}/tags", artifact_parts.Tags.as_view()),
+    path(f"v2.0/{_ARTIFACT}/tags/<str:tag_name>", artifact_parts.OneTag.as_view()),
     re_path(r"", unknown_path),
 ]

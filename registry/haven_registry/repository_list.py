@@ -75,10 +75,11 @@ def _views(rows: "Iterable[Any]") -> list[RepositoryView]:
     pulls = _by_repository(PullDaily.objects.filter(repository_id__in=ids), ids, Sum("pulls"))
     return [
         RepositoryView(
-            *row, artifacts=artifacts.get(row[0], 0), pulls=pulls.get(row[0], 0), updated_at=pushed.get(row[0], row[4])
+            row_id, project_id, full_name, description, created_at,
+            artifacts.get(row_id, 0), pulls.get(row_id, 0), pushed.get(row_id, created_at),
         )
-        for row in found
-    ]
+        for row_id, project_id, full_name, description, created_at in found
+    ]  # fmt: skip
 
 
 def _by_repository(rows: "QuerySet[Any]", ids: Collection[int], number: Any) -> dict[int, Any]:

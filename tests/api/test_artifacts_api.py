@@ -1,43 +1,14 @@
 """Repositories and artifacts over the REST API, judged by Harbor's contract."""
 
-import json
-from typing import Any
-
-import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from haven_registry import store
 from haven_registry.models import Manifest, Repository
 from haven_registry.services.repositories import get_or_create_repository
-from haven_registry.storage import open_storage
-from haven_registry.storage.driver import StorageDriver
+from tests.api.artifacts import APP, digests, push
 from tests.api.conftest import Call
 from tests.support.documents import descriptor, digest_of, image, index
 from tests.support.site import Site
-
-CONFIG = {"os": "linux", "architecture": "amd64", "author": "me", "config": {"Labels": {"x": "<script>"}}}
-APP = "/projects/private/repositories/team%252Fapp"
-
-
-@pytest.fixture
-def site(projects: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> Site:
-    """private/team/app, empty."""
-    driver: StorageDriver = open_storage("memory://")
-    monkeypatch.setattr(store, "driver", lambda: driver)
-    site = Site(driver)
-    site.repository = site.new_repository(projects["private"], "team/app")
-    return site
-
-
-def push(site: Site, *tags: str, **more: Any) -> str:
-    """An image with a config of its own."""
-    return site.push(json.dumps(CONFIG | more).encode(), *tags)
-
-
-def digests(response: Any) -> set[str]:
-    assert response.status_code == 200, response.content
-    return {row["digest"] for row in response.json()}
 
 
 def test_repositories_are_listed_described_and_deleted(api: Call, site: Site) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -10,11 +11,14 @@ from haven_api.lists import list_response, requested_list
 from haven_api.openapi import LIST
 from haven_api.query import boolean_parameter
 from haven_api.views.base import ApiView, timestamp
+from haven_api.views.projects import requested_project
 from haven_api.views.repositories import requested_repository
-from haven_core.projects.selectors import ProjectView
-from haven_core.rbac.permissions import Action, Resource
+from haven_core.errors import BadRequest
+from haven_core.projects.selectors import ProjectView, find_project
+from haven_core.rbac.permissions import Action, Resource, require
 from haven_registry import store
 from haven_registry.accessories import AccessoryView
+from haven_registry.additions import additions_of
 from haven_registry.artifact_list import (
     ArtifactView,
     ManifestRow,
@@ -23,14 +27,12 @@ from haven_registry.artifact_list import (
     find_artifact,
     list_artifacts,
 )
-from haven_registry.artifacts import kinds
-from haven_registry.repository_list import RepositoryView
+from haven_registry.oci.reference import is_repository_name
+from haven_registry.repository_list import RepositoryView, find_repository
+from haven_registry.services.artifacts import copy_with_accessories, delete_artifact
+from haven_registry.services.repositories import get_or_create_repository
 
 NEVER = "0001-01-01T00:00:00.000Z"  # Go's zero time, as Harbor writes it
-ADDITIONS = {
-    kinds.IMAGE: ("build_history",),
-    kinds.CHART: ("values.yaml", "readme.md", "dependencies"),
-}
 
 
 class ArtifactsView(ApiView):
@@ -61,6 +63,37 @@ class Artifacts(ArtifactsView):
         views, total = list_artifacts(repository.id, query, store.driver(), **switches)
         return list_response(request, query, [render_artifact(project, repository, view) for view in views], total)
 
+    def post(self, request: Request, project_name: str, repository_name: str) -> Response:
+        """Copy `from` (project/repository:tag or @digest) here, with its tags, children and accessories; no byte moves."""
+        source = request.query_params.get("from")
+        if not source:
+            raise ValidationError({"from": "is required"})
+        project = requested_project(self.actor, request, project_name, Resource.ARTIFACT, Action.CREATE)
+        if not is_repository_name(f"{project.name}/{repository_name}"):
+            raise BadRequest(f"invalid repository name: {repository_name[:255]}")
+        source_id, row, reference = self._source(source)
+        target_id = get_or_create_repository(project.project_id, repository_name, self.origin)
+        copy_with_accessories(
+            source_repository_id=source_id, digest=row.digest, manifest_id=row.id, repository_id=target_id,
+            project_id=project.project_id, origin=self.origin,
+        )  # fmt: skip
+        path = artifact_path(find_repository(project.project_id, repository_name), reference)
+        return Response(status=201, headers={"Location": path})
+
+    def _source(self, text: str) -> tuple[int, ManifestRow, str]:
+        """Repository id, artifact and its reference, of what the caller may read. Raises BadRequest, NotFound."""
+        full_name, at, reference = text.partition("@")
+        if not at:
+            full_name, _, reference = text.rpartition(":")
+        project_name, _, name = full_name.partition("/")
+        if not (project_name and name and reference):
+            raise BadRequest(f"invalid artifact: {text[:255]}")
+        project = find_project(self.actor, project_name)
+        require(self.actor, project, Resource.ARTIFACT, Action.READ)
+        assert project is not None  # require refuses None
+        repository = find_repository(project.project_id, name)
+        return repository.id, find_artifact(repository.id, reference), reference
+
 
 class OneArtifact(ArtifactsView):
     """An artifact by tag or digest."""
@@ -72,6 +105,14 @@ class OneArtifact(ArtifactsView):
         )
         view = describe_artifact(repository.id, row, store.driver(), **requested_switches(request))
         return Response(render_artifact(project, repository, view))
+
+    def delete(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
+        """Move it to the trash with all its tags and accessories, also when a tag was named (Harbor)."""
+        _, repository, row = self._artifact(
+            request, (project_name, repository_name), reference, Resource.ARTIFACT, Action.DELETE
+        )
+        delete_artifact(repository_id=repository.id, digest=row.digest, manifest_id=row.id, origin=self.origin)
+        return Response(status=200)
 
 
 def requested_switches(request: Request) -> dict[str, bool]:
@@ -159,7 +200,5 @@ def artifact_path(repository: RepositoryView, reference: str) -> str:
 
 
 def _addition_links(repository: RepositoryView, row: ManifestRow) -> dict[str, Any]:
-    if not row.config_media_type:  # an index has none
-        return {}
     base = artifact_path(repository, row.digest)
-    return {name: {"href": f"{base}/additions/{name}", "absolute": False} for name in ADDITIONS.get(row.kind, ())}
+    return {name: {"href": f"{base}/additions/{name}", "absolute": False} for name in additions_of(row)}
