@@ -5,6 +5,8 @@ from django.urls import path, re_path, register_converter
 from haven_api.converters import RepositoryName, RowId
 from haven_api.errors import unknown_path
 from haven_api.views import (
+    artifact_parts,
+    artifacts,
     audit,
     configurations,
     cve_allowlist,
@@ -20,6 +22,7 @@ from haven_api.views import (
     projects,
     purge_audit,
     quotas,
+    repositories,
     retention,
     robots,
     roles,
@@ -30,6 +33,9 @@ from haven_api.views import (
 
 register_converter(RepositoryName, "repository")
 register_converter(RowId, "id")
+
+_REPOSITORY = "projects/<str:project_name>/repositories/<repository:repository_name>"
+_ARTIFACT = f"{_REPOSITORY}/artifacts/<str:reference>"
 
 urlpatterns = [
     path("version", system.Version.as_view()),
@@ -67,9 +73,19 @@ urlpatterns = [
     path("v2.0/projects/<str:name_or_id>/summary", project_summary.ProjectSummary.as_view()),
     path("v2.0/projects/<str:project_name>/auditlog-exts", audit.ProjectLogExtensions.as_view()),
     path("v2.0/projects/<str:project_name>/logs", audit.ProjectLogs.as_view()),
+    path("v2.0/projects/<str:project_name>/repositories", repositories.Repositories.as_view()),
+    path(f"v2.0/{_REPOSITORY}", repositories.OneRepository.as_view()),
+    path(f"v2.0/{_REPOSITORY}/artifacts", artifacts.Artifacts.as_view()),
+    path(f"v2.0/{_ARTIFACT}", artifacts.OneArtifact.as_view()),
+    path(f"v2.0/{_ARTIFACT}/accessories", artifact_parts.Accessories.as_view()),
+    path(f"v2.0/{_ARTIFACT}/additions/<str:addition>", artifact_parts.Addition.as_view()),
+    path(f"v2.0/{_ARTIFACT}/layers", artifact_parts.Layers.as_view()),
+    path(f"v2.0/{_ARTIFACT}/tags", artifact_parts.Tags.as_view()),
+    path(f"v2.0/{_ARTIFACT}/tags/<str:tag_name>", artifact_parts.OneTag.as_view()),
     path("v2.0/quotas", quotas.Quotas.as_view()),
     path("v2.0/quotas/<id:quota_id>", quotas.OneQuota.as_view()),
     path("v2.0/reference", openapi.Reference.as_view()),
+    path("v2.0/repositories", repositories.AllRepositories.as_view()),
     path("v2.0/retentions", retention.Retentions.as_view()),
     path("v2.0/retentions/metadatas", retention.RetentionMetadata.as_view()),
     path("v2.0/retentions/<id:policy_id>", retention.OneRetention.as_view()),

@@ -36,6 +36,7 @@ app.conf.update(
         "audit": {"task": "haven_core.tasks.write_audit_log", "schedule": 5.0},
         "count-pulls": {"task": "haven_registry.tasks.drain_pulls", "schedule": 10.0},
         "collect": {"task": "haven_gc.tasks.collect_due", "schedule": 60.0},
+        "explain-artifacts": {"task": "haven_registry.tasks.explain_artifacts", "schedule": 5.0},
         "forget-events": {"task": "haven_core.tasks.forget_events", "schedule": 3600.0},
         "reap-uploads": {"task": "haven_gc.tasks.reap_uploads", "schedule": 300.0},
         "retention": {"task": "haven_gc.tasks.retention_due", "schedule": 30.0},

@@ -20,7 +20,10 @@ from haven_core.projects.models import ProjectMember
 from haven_core.projects.services import create_project
 from haven_core.rbac import access
 from haven_gc.retention import dispatch
+from haven_registry import store
+from haven_registry.storage import open_storage
 from tests.contract.judge import assert_contract
+from tests.support.site import Site
 
 PASSWORD = "Correct1horse"
 
@@ -71,6 +74,16 @@ def projects(users: dict[str, int]) -> dict[str, int]:
         project_id=made["private"], user_id=users["guest"], role=Role.GUEST, created_at=timezone.now()
     )
     return made
+
+
+@pytest.fixture
+def site(projects: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> Site:
+    """private/team/app, empty, with storage of its own."""
+    driver = open_storage("memory://")
+    monkeypatch.setattr(store, "driver", lambda: driver)
+    site = Site(driver)
+    site.repository = site.new_repository(projects["private"], "team/app")
+    return site
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def differences(operation: Operation, status: int, content_type: str, body: Any)
     """What a client of Harbor would stumble over; empty is good. body: parsed JSON, or text."""
     if status in operation.answers:
         return list(_body_differences(operation.answers[status], content_type, body))
-    if status not in operation.errors | ANY_OPERATION | set(_extensions("statuses").get(operation.id, ())):
+    if status not in operation.errors | ANY_OPERATION | set(_extensions("errors").get(operation.id, ())):
         return [
             f"{operation.id} has no status {status}: {sorted(operation.answers)}, errors {sorted(operation.errors)}"
         ]

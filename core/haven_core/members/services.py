@@ -106,7 +106,7 @@ def _givable(project: ProjectView, role_id: int, actor: Actor) -> GrantedRole:
 
 def _check_within(project: ProjectView, permissions: frozenset[Permission], actor: Actor) -> None:
     if actor.is_robot:  # what no robot can have says nothing of this one
-        permissions = frozenset(one for one in permissions if is_grantable("project", tuple(one)))
+        permissions = frozenset(one for one in permissions if is_grantable("project", (one.resource, one.action)))
     if not (actor.is_sysadmin or permissions <= project.permissions):
         raise Forbidden("the role may more than you may in this project")
 

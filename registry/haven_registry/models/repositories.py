@@ -19,6 +19,7 @@ class Repository(models.Model):
     project = reference(Project)
     name = NameField(max_length=255)
     full_name = NameField(max_length=511)
+    description = models.TextField(default="", db_default="", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     purge_after = models.DateTimeField(null=True, blank=True)

@@ -14,6 +14,7 @@ from haven_core.db import backend
 from haven_core.db.transactions import write_transaction
 from haven_core.quotas.services import charge
 from haven_registry.models import (
+    ArtifactDetail,
     Manifest,
     ManifestBlob,
     ManifestChild,
@@ -64,6 +65,7 @@ def purge_manifests(project_id: int, *, evict: bool = False, limit: int = BATCH)
         if not doomed:
             return Purged(len(ids))
         TagHistory.objects.filter(manifest_id__in=doomed).update(manifest=None)
+        ArtifactDetail.objects.filter(manifest_id__in=doomed).delete()
         ManifestBlob.objects.filter(manifest_id__in=doomed).delete()
         ManifestChild.objects.filter(parent_id__in=doomed).delete()
         Manifest.objects.filter(id__in=doomed).delete()

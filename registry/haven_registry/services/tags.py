@@ -10,6 +10,7 @@ from haven_core.db import backend
 from haven_core.db.fields import decode_digest
 from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
+from haven_core.errors import Conflict
 from haven_core.policies.hooks import HeldRepository, before_delete, before_push
 from haven_registry.errors import ManifestUnknown, PreconditionFailed, TagsChanged, TagUnknown
 from haven_registry.models import Manifest, Tag, TagHistory
@@ -20,10 +21,13 @@ _MOVE = """(repository_id, name) DO UPDATE SET previous_manifest_id = tag.manife
   manifest_id = excluded.manifest_id, updated_at = excluded.updated_at, restored_at = NULL"""
 
 
-def move_tag(*, repository_id: int, name: str, digest: str, origin: Origin = HAVEN) -> str | None:
+def move_tag(
+    *, repository_id: int, name: str, digest: str, must_be_new: bool = False, origin: Origin = HAVEN
+) -> str | None:
     """Make the tag name the manifest; returns the digest it named before, None if it is new or the same.
 
-    Raises RepositoryUnknown, ManifestUnknown, TagImmutable. Locks: repository (KEY SHARE), manifest (SHARE), tag.
+    Raises RepositoryUnknown, ManifestUnknown, Conflict (must_be_new, and there is one), TagImmutable.
+    Locks: repository (KEY SHARE), manifest (SHARE), tag.
     """
 
     def work() -> str | None:
@@ -33,7 +37,10 @@ def move_tag(*, repository_id: int, name: str, digest: str, origin: Origin = HAV
         if not rows:
             raise ManifestUnknown
         now = timezone.now()
-        moved = set_tags(held, [name], rows[0][0], now)
+        try:
+            moved = set_tags(held, [name], rows[0][0], now, must_be_new=[name] if must_be_new else ())
+        except PreconditionFailed:
+            raise Conflict(f"tag {name} already exists") from None
         publish_about(repository_id, held, "tag.moved", now, origin, tag=name, digest=digest, previous=moved.get(name))
         return moved.get(name)
 
@@ -41,10 +48,16 @@ def move_tag(*, repository_id: int, name: str, digest: str, origin: Origin = HAV
 
 
 def delete_tag(
-    *, repository_id: int, name: str, only_if_pushed_at: datetime | None = None, origin: Origin = HAVEN
+    *,
+    repository_id: int,
+    name: str,
+    manifest_id: int | None = None,
+    only_if_pushed_at: datetime | None = None,
+    origin: Origin = HAVEN,
 ) -> str:
     """Remove the tag, never its manifest; returns the digest it named.
 
+    manifest_id: only while it names that one.
     only_if_pushed_at: what a decision about the tag was based on; a tag that was pushed since stays.
     Raises RepositoryUnknown, TagUnknown, TagImmutable, TagsChanged. Locks: repository (KEY SHARE), tag (UPDATE).
     """
@@ -52,14 +65,16 @@ def delete_tag(
     def work() -> str:
         held = hold_repository(repository_id)
         tags = Tag.objects.filter(repository_id=repository_id, name=name)
+        if manifest_id is not None:
+            tags = tags.filter(manifest_id=manifest_id)
         rows = backend.locked(tags.values_list("id", "manifest_id"), "UPDATE")
         if not rows:
             raise TagUnknown
         if only_if_pushed_at is not None and not tags.filter(updated_at=only_if_pushed_at).exists():
             raise TagsChanged
         now = timezone.now()
-        [(tag_id, manifest_id)] = rows
-        digests = drop_tags(held, [(tag_id, name, manifest_id)], TagHistory.DELETED, now)
+        [(tag_id, named)] = rows
+        digests = drop_tags(held, [(tag_id, name, named)], TagHistory.DELETED, now)
         publish_about(repository_id, held, "tag.deleted", now, origin, tag=name, digest=digests[name])
         return digests[name]
 

@@ -1,0 +1,96 @@
+"""Harbor's `q` of the list of artifacts, where a key is no column."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from django.db.models import Exists, OuterRef, Q
+
+from haven_core.domain.conditions import Condition, Match
+from haven_core.errors import BadRequest
+from haven_registry.artifacts import kinds
+from haven_registry.models import ManifestChild, Tag
+from haven_registry.oci.digest import Digest
+from haven_registry.oci.errors import DigestInvalid
+from haven_registry.oci.media_types import INDEX_TYPES
+
+_COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
+_NAMED_CONFIG = r"^application/vnd\.[^.+/]+\.{}\.config([+.].*)?$"
+_ANY_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+
+
+def is_tagged() -> Q:
+    """Manifests that have a tag."""
+    return Q(Exists(Tag.objects.filter(manifest_id=OuterRef("pk"))))
+
+
+def is_child() -> Q:
+    """Manifests that a live index names."""
+    return Q(Exists(ManifestChild.objects.filter(child_id=OuterRef("pk"), parent__deleted_at=None)))
+
+
+def is_accessory() -> Q:
+    """Manifests that belong to another: by their subject, or by a tag in Cosign's scheme."""
+    cosign = Tag.objects.filter(manifest_id=OuterRef("pk"), name__startswith="sha", name__regex=_COSIGN_TAGS)
+    return Q(subject_digest__isnull=False) | Q(Exists(cosign))
+
+
+def tag_condition(condition: Condition) -> Q:
+    """tags=v1, =~v, =* (any), =nil (none), ={a b}, =(a b)."""
+    names = Tag.objects.filter(manifest_id=OuterRef("pk"))
+    if condition.match is Match.EXACT and condition.value in ("*", "nil"):
+        return is_tagged() if condition.value == "*" else ~is_tagged()
+    if any("\0" in value for value in condition.values):
+        raise BadRequest("invalid query string value")
+    if condition.match is Match.ANY:
+        return Q(Exists(names.filter(name__in=condition.values)))
+    if condition.match is Match.ALL:
+        return Q(*(Q(Exists(names.filter(name=name))) for name in condition.values))
+    return Q(Exists(names.filter(**{f"name__{condition.match}": condition.value})))
+
+
+def type_condition(condition: Condition) -> Q:
+    """type=IMAGE, ={IMAGE CHART}: the same rule as kinds.artifact_type, in SQL."""
+    if condition.match not in (Match.EXACT, Match.ANY):
+        raise BadRequest("type takes an exact match or a list")
+    wanted = Q(pk__in=())
+    for value in condition.values:
+        wanted |= _has_type(value.upper())
+    return wanted
+
+
+def digest_condition(condition: Condition) -> Q:
+    """digest=sha256:…, ={…}. What is no digest matches nothing."""
+    if condition.match not in (Match.EXACT, Match.ANY):
+        raise BadRequest("digest takes an exact match or a list")
+    return Q(digest__in=[value for value in condition.values if _is_digest(value)])
+
+
+CONDITIONS: Mapping[str, Callable[[Condition], Q]] = {
+    "tags": tag_condition,
+    "type": type_condition,
+    "digest": digest_condition,
+}
+
+
+def _has_type(kind: str) -> Q:
+    is_declared = Q(artifact_type__in=kinds.TYPES)
+    is_known = is_declared | Q(config_media_type__in=kinds.TYPES)
+    is_index = Q(media_type__in=INDEX_TYPES) & ~is_known
+    media_types = [media_type for media_type, found in kinds.TYPES.items() if found == kind]
+    if media_types:
+        found = Q(artifact_type__in=media_types) | (~is_declared & Q(config_media_type__in=media_types))
+        return found | is_index if kind == kinds.IMAGE else found
+    name = _ANY_NAME if kind == kinds.UNKNOWN else re.escape(kind)
+    if not re.fullmatch(_ANY_NAME, kind):
+        return Q(pk__in=())
+    pattern = _NAMED_CONFIG.format(name)
+    is_named = Q(config_media_type__iregex=pattern) | Q(artifact_type__iregex=pattern)
+    return ~is_known & ~is_index & (~is_named if kind == kinds.UNKNOWN else is_named)
+
+
+def _is_digest(text: str) -> bool:
+    try:
+        Digest.parse(text)
+    except DigestInvalid:
+        return False
+    return True

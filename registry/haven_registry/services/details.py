@@ -1,0 +1,132 @@
+"""Explaining artifacts after their push, and to readers who come before that. No push waits for this or fails by it."""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from haven_core.db import backend
+from haven_core.db.transactions import run_write
+from haven_core.events import delivery
+from haven_core.events.delivery import Event
+from haven_registry.artifacts import kinds
+from haven_registry.artifacts.details import MAX_CONFIG_BYTES, Details
+from haven_registry.artifacts.extract import extract, wants_config
+from haven_registry.models import ArtifactDetail, Manifest, ManifestBlob
+from haven_registry.oci.errors import ManifestInvalid
+from haven_registry.oci.manifest import parse_manifest
+from haven_registry.services.delete import descendants
+from haven_registry.storage.driver import StorageDriver
+from haven_registry.storage.errors import StorageError
+
+CONSUMER = "artifacts"
+BATCHES_PER_RUN = 200
+_EVENTS_PER_BATCH = 50  # a manifest and a config of each are in memory at once
+
+_log = logging.getLogger("haven.artifacts")
+_FIELDS = ("platform", "created", "author", "extra", "annotations", "children", "history", "error")
+_KEPT = (("platform", 255), ("created", 64))  # characters of their columns
+
+
+class _Config(NamedTuple):
+    storage_key: str
+    size: int
+
+
+def load_details(manifest_ids: Collection[int], driver: StorageDriver) -> dict[int, Details]:
+    """What is known of the manifests, by id; those nobody has looked at yet are explained now.
+
+    A constant number of statements. A config that can't be read just now leaves its reason, and is tried again by the
+    next reader. Manifests that are purged meanwhile are missing.
+    """
+    rows = ArtifactDetail.objects.filter(manifest_id__in=manifest_ids).values_list("manifest_id", *_FIELDS)
+    known = {manifest_id: Details(*values) for manifest_id, *values in rows}
+    if missing := set(manifest_ids) - known.keys():
+        known |= explain(missing, driver)
+    return known
+
+
+def explain(manifest_ids: Collection[int], driver: StorageDriver) -> dict[int, Details]:
+    """Read manifests and configs, and keep what they say. Locks: manifest (KEY SHARE, by id), artifact_detail."""
+    columns = ("id", "media_type", "artifact_type", "config_media_type", "payload")
+    rows = list(Manifest.objects.filter(id__in=manifest_ids).order_by("id").values_list(*columns))
+    configs = _configs(manifest_ids)
+    found: dict[int, Details] = {}
+    lasting: dict[int, Details] = {}
+    for manifest_id, media_type, declared, config_type, payload in rows:
+        kind = kinds.artifact_type(media_type, declared, config_type)
+        try:
+            found[manifest_id] = _explain(kind, media_type, bytes(payload), configs.get(manifest_id), driver)
+        except StorageError as error:
+            _log.warning("config of manifest %d not read: %s", manifest_id, error)
+            found[manifest_id] = Details(error="the config can't be read now")
+        else:
+            lasting[manifest_id] = found[manifest_id]
+    if lasting:
+        run_write(lambda: _keep(lasting))
+    return found
+
+
+def consume(driver: StorageDriver) -> int:
+    """Explain what was pushed or copied since the last time; returns the number of events looked at. Any number of
+    processes may run this: what is done twice is kept once."""
+    seen = 0
+    for _ in range(BATCHES_PER_RUN):
+        batch = delivery.waiting(CONSUMER, _EVENTS_PER_BATCH)
+        if not batch.events:
+            break
+        wanted = _pushed(batch.events)
+        done = set(ArtifactDetail.objects.filter(manifest_id__in=wanted).values_list("manifest_id", flat=True))
+        if missing := wanted - done:
+            explain(missing, driver)
+        if not run_write(lambda batch=batch: delivery.take(batch)):  # type: ignore[misc]
+            break
+        seen += len(batch.events)
+    return seen
+
+
+def _pushed(events: Iterable[Event]) -> set[int]:
+    found: set[int] = set()
+    for event in events:
+        if event.topic not in ("manifest.pushed", "manifest.copied"):
+            continue
+        place = {"repository_id": event.payload["repository"], "digest": event.payload["digest"], "deleted_at": None}
+        for manifest_id in Manifest.objects.filter(**place).values_list("id", flat=True):
+            found.update(descendants(manifest_id) if event.topic == "manifest.copied" else [manifest_id])
+    return found
+
+
+def _explain(kind: str, media_type: str, payload: bytes, config: _Config | None, driver: StorageDriver) -> Details:
+    try:
+        parsed = parse_manifest(payload, media_type)
+    except ManifestInvalid as error:  # stored by rules that were less strict
+        return Details(error=str(error)[:1000])
+    if not wants_config(kind, parsed) or config is None:
+        return extract(kind, parsed, None)
+    if config.size > MAX_CONFIG_BYTES:
+        return extract(kind, parsed, None, f"the config is larger than {MAX_CONFIG_BYTES // 1024**2} MiB")
+    return extract(kind, parsed, b"".join(driver.read(config.storage_key)))
+
+
+def _configs(manifest_ids: Collection[int]) -> dict[int, _Config]:
+    named = ManifestBlob.objects.filter(manifest_id__in=manifest_ids, role=ManifestBlob.CONFIG)
+    blob = "repository_blob__project_blob__blob__"
+    rows = named.values_list("manifest_id", f"{blob}object__storage_key", f"{blob}size")
+    return {manifest_id: _Config(key, size) for manifest_id, key, size in rows}
+
+
+def _keep(details: Mapping[int, Details]) -> None:
+    # held first, so that a purge in between is no failed foreign key
+    manifests = Manifest.objects.filter(id__in=details).order_by("id")
+    held = [row[0] for row in backend.locked(manifests.values_list("id"), "KEY SHARE")]
+    backend.insert(
+        ArtifactDetail, ["manifest", *_FIELDS], [(row_id, *_values(details[row_id])) for row_id in held],
+        on_conflict="(manifest_id) DO NOTHING",
+    )  # fmt: skip
+
+
+def _values(details: Details) -> list[object]:
+    longest = dict(_KEPT)
+    return [
+        value[: longest[name]] if name in longest else value
+        for name, value in ((name, getattr(details, name)) for name in _FIELDS)
+    ]
