@@ -41,7 +41,9 @@ _CACHES = (
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test starts as a process does: with empty caches and nothing registered. A cheap hash."""
+    """Each test starts as a process does: with empty caches and nothing registered. A cheap hash, storage in memory."""
+    driver = open_storage("memory://")
+    monkeypatch.setattr(store, "driver", lambda: driver)
     monkeypatch.setattr(passwords.Hasher, "iterations", 1000)
     monkeypatch.setattr(contents, "_counters", [])
     monkeypatch.setattr(contents, "_totals", [])
@@ -77,11 +79,9 @@ def projects(users: dict[str, int]) -> dict[str, int]:
 
 
 @pytest.fixture
-def site(projects: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> Site:
-    """private/team/app, empty, with storage of its own."""
-    driver = open_storage("memory://")
-    monkeypatch.setattr(store, "driver", lambda: driver)
-    site = Site(driver)
+def site(projects: dict[str, int]) -> Site:
+    """private/team/app, empty."""
+    site = Site(store.driver())
     site.repository = site.new_repository(projects["private"], "team/app")
     return site
 

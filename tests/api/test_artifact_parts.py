@@ -137,3 +137,17 @@ def test_a_copy_takes_tags_and_accessories_along(api: Call, site: Site) -> None:
         == 400
     )
     assert len(api("GET", target, user="owner").json()) == 1
+
+
+def test_immutable_tags_say_so_and_stay(api: Call, site: Site) -> None:
+    digest = push(site, "v1", "latest")
+    selector = {"kind": "doublestar", "decoration": "matches", "pattern": "v*"}
+    scope = {"repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "team/*"}]}
+    rule = {"tag_selectors": [selector], "scope_selectors": scope}
+    assert api("POST", "/projects/private/immutabletagrules", rule, user="owner").status_code == 201
+    [artifact] = api("GET", f"{APP}/artifacts", user="guest").json()
+    assert {tag["name"]: tag["immutable"] for tag in artifact["tags"]} == {"v1": True, "latest": False}
+    for path in (f"{APP}/artifacts/v1/tags/v1", f"{APP}/artifacts/{digest}", APP):
+        assert api("DELETE", path, user="owner").status_code == 412, path
+    assert tags_of(api, digest) == ["v1", "latest"] or tags_of(api, digest) == ["latest", "v1"]
+    assert api("DELETE", f"{APP}/artifacts/v1/tags/latest", user="owner").status_code == 200

@@ -14,6 +14,7 @@ from haven_api.views.base import ApiView, timestamp
 from haven_api.views.projects import requested_project
 from haven_api.views.repositories import requested_repository
 from haven_core.errors import BadRequest
+from haven_core.policies.immutability import tag_protection
 from haven_core.projects.selectors import ProjectView, find_project
 from haven_core.rbac.permissions import Action, Resource, require
 from haven_registry import store
@@ -164,7 +165,8 @@ def render_artifact(project: ProjectView, repository: RepositoryView, view: Arti
 
 
 def render_tag(repository: RepositoryView, tag: TagView) -> dict[str, Any]:
-    """A tag as Harbor's API shows it."""
+    """A tag as Harbor's API shows it; `immutable` is said whether it was asked for or not."""
+    is_immutable = tag_protection(repository.project_id, repository.full_name.partition("/")[2])
     return {
         "id": tag.id,
         "repository_id": repository.id,
@@ -172,7 +174,7 @@ def render_tag(repository: RepositoryView, tag: TagView) -> dict[str, Any]:
         "name": tag.name,
         "push_time": timestamp(tag.moved_at),
         "pull_time": timestamp(tag.pulled_at) if tag.pulled_at else NEVER,
-        "immutable": False,
+        "immutable": is_immutable is not None and is_immutable(tag.name),
     }
 
 
