@@ -79,6 +79,8 @@ urlpatterns = [
     path(f"v2.0/{_ARTIFACT}", artifacts.OneArtifact.as_view()),
     path(f"v2.0/{_ARTIFACT}/accessories", artifact_parts.Accessories.as_view()),
     path(f"v2.0/{_ARTIFACT}/additions/<str:addition>", artifact_parts.Addition.as_view()),
+    path(f"v2.0/{_ARTIFACT}/labels", artifact_parts.ArtifactLabels.as_view()),
+    path(f"v2.0/{_ARTIFACT}/labels/<id:label_id>", artifact_parts.OneArtifactLabel.as_view()),
     path(f"v2.0/{_ARTIFACT}/layers", artifact_parts.Layers.as_view()),
     path(f"v2.0/{_ARTIFACT}/tags", artifact_parts.Tags.as_view()),
     path(f"v2.0/{_ARTIFACT}/tags/<str:tag_name>", artifact_parts.OneTag.as_view()),

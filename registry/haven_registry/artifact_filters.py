@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 from haven_core.domain.conditions import Condition, Match
 from haven_core.errors import BadRequest
 from haven_registry.artifacts import kinds
-from haven_registry.models import ManifestChild, Tag
+from haven_registry.models import ArtifactLabel, ManifestChild, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
 from haven_registry.oci.media_types import INDEX_TYPES
@@ -65,7 +65,20 @@ def digest_condition(condition: Condition) -> Q:
     return Q(digest__in=[value for value in condition.values if _is_digest(value)])
 
 
+def label_condition(condition: Condition) -> Q:
+    """labels=(1 2): all of them; =1, ={1 2}: any. By id."""
+    if condition.match not in (Match.EXACT, Match.ANY, Match.ALL):
+        raise BadRequest("labels takes ids")
+    if not all(value.isascii() and value.isdigit() and len(value) < 19 for value in condition.values):
+        raise BadRequest("labels takes ids")
+    labels = ArtifactLabel.objects.filter(manifest_id=OuterRef("pk"))
+    if condition.match is Match.ANY:
+        return Q(Exists(labels.filter(label_id__in=condition.values)))
+    return Q(*(Q(Exists(labels.filter(label_id=int(value)))) for value in condition.values))
+
+
 CONDITIONS: Mapping[str, Callable[[Condition], Q]] = {
+    "labels": label_condition,
     "tags": tag_condition,
     "type": type_condition,
     "digest": digest_condition,

@@ -13,12 +13,13 @@ from django.db.models.functions import RowNumber
 
 from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.conditions import ListQuery
+from haven_core.labels.selectors import LabelView
 from haven_registry.accessories import AccessoryView, list_accessories_of
 from haven_registry.artifact_filters import CONDITIONS, is_accessory, is_child, is_tagged
 from haven_registry.artifacts import kinds
 from haven_registry.artifacts.details import Details
 from haven_registry.errors import ManifestUnknown
-from haven_registry.models import Manifest, ManifestChild, PullDaily, Tag
+from haven_registry.models import ArtifactLabel, Manifest, ManifestChild, PullDaily, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
 from haven_registry.services.details import load_details
@@ -84,8 +85,8 @@ class ManifestRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArtifactView:
-    """An artifact. size: bytes, own and of children. children: (id, digest) by position. tags, accessories: None when
-    they were not asked for."""
+    """An artifact. size: bytes, own and of children. children: (id, digest) by position. tags, labels, accessories: None
+    when they were not asked for."""
 
     row: ManifestRow
     size: int
@@ -93,6 +94,7 @@ class ArtifactView:
     details: Details
     children: Mapping[str, int]
     tags: Sequence[TagView] | None
+    labels: Sequence[LabelView] | None
     accessories: Sequence[AccessoryView] | None
 
 
@@ -103,7 +105,13 @@ def base_artifacts(manifests: "QuerySet[Manifest]", *, with_children: bool = Fal
 
 
 def list_artifacts(
-    repository_id: int, query: ListQuery, driver: StorageDriver, *, with_tags: bool, with_accessories: bool
+    repository_id: int,
+    query: ListQuery,
+    driver: StorageDriver,
+    *,
+    with_tags: bool,
+    with_labels: bool,
+    with_accessories: bool,
 ) -> tuple[list[ArtifactView], int]:
     """A page of a repository's artifacts, and the number of all. Raises BadRequest."""
     manifests = Manifest.objects.filter(repository_id=repository_id)
@@ -113,7 +121,9 @@ def list_artifacts(
         if condition.key in CONDITIONS:
             found = found.filter(CONDITIONS[condition.key](condition))
     rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)]
-    views = _views(repository_id, rows, driver, with_tags=with_tags, with_accessories=with_accessories)
+    views = _views(
+        repository_id, rows, driver, with_tags=with_tags, with_labels=with_labels, with_accessories=with_accessories
+    )
     return views, found.count()
 
 
@@ -131,11 +141,14 @@ def describe_artifact(
     row: ManifestRow,
     driver: StorageDriver,
     *,
-    with_tags: bool = True,
-    with_accessories: bool = True,
+    with_tags: bool,
+    with_labels: bool,
+    with_accessories: bool,
 ) -> ArtifactView:
     """All that the list shows, of one."""
-    return _views(repository_id, [row], driver, with_tags=with_tags, with_accessories=with_accessories)[0]
+    return _views(
+        repository_id, [row], driver, with_tags=with_tags, with_labels=with_labels, with_accessories=with_accessories
+    )[0]
 
 
 def list_artifact_tags(repository_id: int, row: ManifestRow, query: ListQuery) -> tuple[list[TagView], int]:
@@ -166,7 +179,13 @@ def _named(repository_id: int, reference: str) -> Q:
 
 
 def _views(
-    repository_id: int, rows: Sequence[ManifestRow], driver: StorageDriver, *, with_tags: bool, with_accessories: bool
+    repository_id: int,
+    rows: Sequence[ManifestRow],
+    driver: StorageDriver,
+    *,
+    with_tags: bool,
+    with_labels: bool,
+    with_accessories: bool,
 ) -> list[ArtifactView]:
     if not rows:
         return []
@@ -178,6 +197,7 @@ def _views(
     for (digest, _), moment in pulled.items():
         last[digest] = max(moment, last.get(digest, moment))
     tags = _newest_tags({row.id: row.digest for row in rows}, pulled) if with_tags else None
+    labels = _labels(ids) if with_labels else None
     accessories = list_accessories_of(repository_id, {row.digest: row.id for row in rows}) if with_accessories else None
     return [
         ArtifactView(
@@ -187,6 +207,7 @@ def _views(
             details=details.get(row.id, Details()),
             children=children.get(row.id, {}),
             tags=None if tags is None else tags.get(row.id, []),
+            labels=None if labels is None else labels.get(row.id, []),
             accessories=None if accessories is None else accessories.get(row.id, []),
         )
         for row in rows
@@ -213,4 +234,13 @@ def _newest_tags(digests: Mapping[int, str], pulled: Mapping[tuple[str, str], da
     for tag_id, name, manifest_id, moved in newest.values_list("id", "name", "manifest_id", "updated_at"):
         when = pulled.get((digests[manifest_id], name))
         found.setdefault(manifest_id, []).append(TagView(tag_id, name, manifest_id, moved, when))
+    return found
+
+
+def _labels(ids: Collection[int]) -> dict[int, list[LabelView]]:
+    columns = ("id", "name", "description", "color", "project_id", "created_at", "updated_at")
+    rows = ArtifactLabel.objects.filter(manifest_id__in=ids, label__name__isnull=False).order_by("label__name", "id")
+    found: dict[int, list[LabelView]] = {}
+    for manifest_id, *label in rows.values_list("manifest_id", *(f"label__{column}" for column in columns)):
+        found.setdefault(manifest_id, []).append(LabelView(*label))
     return found

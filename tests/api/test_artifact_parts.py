@@ -6,6 +6,7 @@ import tarfile
 
 import pytest
 
+from haven_core.labels.services import create_label, delete_label
 from haven_registry.models import Manifest, TagHistory
 from haven_registry.oci import media_types
 from tests.api.artifacts import APP, CONFIG, digests, push
@@ -151,3 +152,25 @@ def test_immutable_tags_say_so_and_stay(api: Call, site: Site) -> None:
         assert api("DELETE", path, user="owner").status_code == 412, path
     assert tags_of(api, digest) == ["v1", "latest"] or tags_of(api, digest) == ["latest", "v1"]
     assert api("DELETE", f"{APP}/artifacts/v1/tags/latest", user="owner").status_code == 200
+
+
+def test_labels_are_put_on_artifacts(api: Call, site: Site) -> None:
+    push(site, "v1")
+    push(site, "v2", author="x")
+    ours = create_label(project_id=site.projects[site.repository], name="ours")
+    everybodys, others = create_label(project_id=None, name="all"), create_label(project_id=site.first, name="theirs")
+    path = f"{APP}/artifacts/v1/labels"
+    for label_id, user, status in (
+        (ours, "owner", 200), (everybodys, "owner", 200), (ours, "owner", 409), (others, "owner", 404),
+        (10**6, "owner", 404), (10**30, "owner", 422), (ours, "guest", 403),
+    ):  # fmt: skip
+        assert api("POST", path, {"id": label_id}, user=user).status_code == status, label_id
+    shown = api("GET", f"{APP}/artifacts/v1?with_label=true", user="guest").json()
+    assert [label["name"] for label in shown["labels"]] == ["all", "ours"]
+    for q, number in ((f"({ours} {everybodys})", 1), (f"({ours} {others})", 0), (ours, 1), (f"{{{ours} {others}}}", 1)):
+        assert len(api("GET", f"{APP}/artifacts?with_label=true&q=labels={q}", user="guest").json()) == number, q
+    assert api("GET", f"{APP}/artifacts?q=labels=x", user="guest").status_code == 400
+    assert api("DELETE", f"{path}/{ours}", user="owner").status_code == 200
+    assert api("DELETE", f"{path}/{ours}", user="owner").status_code == 404
+    delete_label(label_id=everybodys)
+    assert api("GET", f"{APP}/artifacts/v1?with_label=true", user="guest").json()["labels"] == []

@@ -11,15 +11,17 @@ from rest_framework.response import Response
 from haven_api.lists import list_response, requested_list
 from haven_api.openapi import LIST
 from haven_api.query import boolean_parameter
-from haven_api.serializers import Text
+from haven_api.serializers import Integer, Text
 from haven_api.views.artifacts import ArtifactsView, render_accessory, render_tag
-from haven_core.errors import BadRequest
+from haven_core.errors import BadRequest, NotFound
+from haven_core.labels.selectors import find_label
 from haven_core.rbac.permissions import Action, Resource
 from haven_registry import store
 from haven_registry.accessories import list_accessories_of
 from haven_registry.additions import list_layers, load_addition
 from haven_registry.artifact_list import list_artifact_tags
 from haven_registry.oci.reference import is_tag
+from haven_registry.services.labels import attach_label, detach_label
 from haven_registry.services.tags import delete_tag, move_tag
 
 ADDITIONS = ("build_history", "values.yaml", "readme.md", "dependencies", "sbom", "license", "files")
@@ -68,6 +70,42 @@ class OneTag(ArtifactsView):
         path = (project_name, repository_name)
         _, repository, row = self._artifact(request, path, reference, Resource.TAG, Action.DELETE)
         delete_tag(repository_id=repository.id, name=tag_name, manifest_id=row.id, origin=self.origin)
+        return Response(status=200)
+
+
+class LabelId(serializers.Serializer[Any]):
+    """Label, of which only the id counts (Harbor)."""
+
+    id = Integer()
+
+
+class ArtifactLabels(ArtifactsView):
+    """Labels on an artifact."""
+
+    def post(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
+        """Put a label on it: a global one, or one of the artifact's project."""
+        path = (project_name, repository_name)
+        project, _, row = self._artifact(request, path, reference, Resource.ARTIFACT_LABEL, Action.CREATE)
+        body = LabelId(data=request.data)
+        body.is_valid(raise_exception=True)
+        label_id = body.validated_data["id"]
+        label = find_label(label_id)
+        if label is None or label.project_id not in (None, project.project_id):
+            raise NotFound(f"label {label_id} not found")
+        attach_label(manifest_id=row.id, label_id=label.id)
+        return Response(status=200)
+
+
+class OneArtifactLabel(ArtifactsView):
+    """A label on an artifact."""
+
+    def delete(
+        self, request: Request, project_name: str, repository_name: str, reference: str, label_id: int
+    ) -> Response:
+        """Take it off."""
+        path = (project_name, repository_name)
+        _, _, row = self._artifact(request, path, reference, Resource.ARTIFACT_LABEL, Action.DELETE)
+        detach_label(manifest_id=row.id, label_id=label_id)
         return Response(status=200)
 
 

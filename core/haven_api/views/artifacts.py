@@ -11,6 +11,7 @@ from haven_api.lists import list_response, requested_list
 from haven_api.openapi import LIST
 from haven_api.query import boolean_parameter
 from haven_api.views.base import ApiView, timestamp
+from haven_api.views.labels import render_label
 from haven_api.views.projects import requested_project
 from haven_api.views.repositories import requested_repository
 from haven_core.errors import BadRequest
@@ -117,7 +118,10 @@ class OneArtifact(ArtifactsView):
 
 
 def requested_switches(request: Request) -> dict[str, bool]:
-    """with_tag and with_accessory, both on unless switched off; the others are checked only. Raises ValidationError."""
+    """with_tag and with_accessory, both on unless switched off, and with_label; the others are checked only.
+
+    Raises ValidationError.
+    """
     asked = {
         name: boolean_parameter(request, name)
         for name in (
@@ -127,6 +131,7 @@ def requested_switches(request: Request) -> dict[str, bool]:
     }  # fmt: skip
     return {
         "with_tags": asked["with_tag"] is not False,
+        "with_labels": asked["with_label"] is True,
         "with_accessories": asked["with_accessory"] is not False,
     }
 
@@ -159,6 +164,8 @@ def render_artifact(project: ProjectView, repository: RepositoryView, view: Arti
     }
     if view.tags is not None:
         found["tags"] = [render_tag(repository, tag) for tag in view.tags]
+    if view.labels is not None:
+        found["labels"] = [render_label(label) for label in view.labels]
     if view.accessories is not None:
         found["accessories"] = [render_accessory(repository, each) for each in view.accessories]
     return found

@@ -2,7 +2,8 @@
 
 from django.db import models
 
-from haven_core.db.keys import one_to_one
+from haven_core.db.keys import one_to_one, reference
+from haven_core.labels.models import Label
 from haven_registry.models.manifests import Manifest
 
 
@@ -25,3 +26,15 @@ class ArtifactDetail(models.Model):
 
     class Meta:
         db_table = "artifact_detail"
+
+
+class ArtifactLabel(models.Model):
+    """A label that somebody put on an artifact. Not enforced towards the label, which is the core's to delete: ids are
+    never used again, so a row without its label says nothing, and goes with its manifest."""
+
+    manifest = reference(Manifest, db_index=False)
+    label = reference(Label, db_constraint=False)
+
+    class Meta:
+        db_table = "artifact_label"
+        constraints = [models.UniqueConstraint(fields=["manifest", "label"], name="artifact_label_once")]

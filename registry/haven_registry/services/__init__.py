@@ -10,7 +10,7 @@ order in brackets:
     repository_blob (project_blob)  upsert / KEY SHARE (manifest PUT) / NO KEY UPDATE (delete)
     manifest (id; new ones: height, digest)   SHARE to name one, NO KEY UPDATE to trash or revive one; then INSERT
     tag (name)                      upsert / UPDATE
-    artifact_detail (manifest)      INSERT … DO NOTHING
+    artifact_detail, artifact_label (manifest)    INSERT … DO NOTHING
     tag_history, pull_daily (its unique key), outbox_event    INSERT / upsert
     project_quota (one)             conditional UPDATE, the last statement before COMMIT
 

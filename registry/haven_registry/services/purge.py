@@ -15,6 +15,7 @@ from haven_core.db.transactions import write_transaction
 from haven_core.quotas.services import charge
 from haven_registry.models import (
     ArtifactDetail,
+    ArtifactLabel,
     Manifest,
     ManifestBlob,
     ManifestChild,
@@ -66,6 +67,7 @@ def purge_manifests(project_id: int, *, evict: bool = False, limit: int = BATCH)
             return Purged(len(ids))
         TagHistory.objects.filter(manifest_id__in=doomed).update(manifest=None)
         ArtifactDetail.objects.filter(manifest_id__in=doomed).delete()
+        ArtifactLabel.objects.filter(manifest_id__in=doomed).delete()
         ManifestBlob.objects.filter(manifest_id__in=doomed).delete()
         ManifestChild.objects.filter(parent_id__in=doomed).delete()
         Manifest.objects.filter(id__in=doomed).delete()

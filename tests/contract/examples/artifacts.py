@@ -4,6 +4,7 @@ import json
 
 from django.http import HttpResponse
 
+from haven_core.labels.services import create_label
 from haven_registry import store
 from tests.contract.world import World, example
 from tests.support.documents import descriptor, image
@@ -107,3 +108,18 @@ def accessories(world: World) -> HttpResponse:
 def build_history(world: World) -> HttpResponse:
     push(world)
     return world.call("getAddition", **V1, addition="build_history", user="guest")
+
+
+@example("addLabel")
+def label(world: World) -> HttpResponse:
+    push(world)
+    label_id = create_label(project_id=world.projects["private"], name="ours")
+    return world.call("addLabel", {"id": label_id}, **V1, user="owner")
+
+
+@example("removeLabel")
+def drop_label(world: World) -> HttpResponse:
+    push(world)
+    label_id = create_label(project_id=world.projects["private"], name="ours")
+    world.call("addLabel", {"id": label_id}, **V1, user="owner")
+    return world.call("removeLabel", **V1, label_id=label_id, user="owner")
