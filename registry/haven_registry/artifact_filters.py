@@ -30,7 +30,9 @@ def is_child() -> Q:
 
 def is_accessory() -> Q:
     """Manifests that belong to another: by their subject, or by a tag in Cosign's scheme."""
-    cosign = Tag.objects.filter(manifest_id=OuterRef("pk"), name__startswith="sha", name__regex=_COSIGN_TAGS)
+    # a range of names in one repository: the unique index answers it, whatever other tags there are
+    named = Tag.objects.filter(repository_id=OuterRef("repository_id"), name__gte="sha256-", name__lt="sha512.")
+    cosign = named.filter(manifest_id=OuterRef("pk"), name__regex=_COSIGN_TAGS)
     return Q(subject_digest__isnull=False) | Q(Exists(cosign))
 
 
