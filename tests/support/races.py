@@ -9,6 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, connections
 
+from haven_core.db import backend
 from haven_core.errors import Conflict
 
 THREADS = 8
@@ -25,11 +26,13 @@ def shared_database(tmp_path: Path, django_db_blocker: Any, transactional_db: No
     connections["default"] = None  # type: ignore[assignment]
     del connections["default"]
     settings["NAME"] = str(tmp_path / "shared.sqlite3")
+    backend._thread.__dict__.clear()  # it remembers this thread's connection
     call_command("migrate", verbosity=0)
     yield
     connections["default"].close()
     settings["NAME"] = name
     connections["default"] = mine
+    backend._thread.__dict__.clear()
 
 
 def at_once(action: Callable[[int], object]) -> list[object]:

@@ -1,10 +1,10 @@
 """Guesses, counted in the database for all processes together."""
 
-import threading
+from collections import Counter
 from datetime import datetime, timedelta
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.utils import timezone
 
 from haven_core.accounts import credentials, throttle
@@ -12,6 +12,9 @@ from haven_core.accounts.credentials import verify_basic
 from haven_core.accounts.models import FailedLogins
 from haven_core.domain.actor import Actor
 from haven_core.errors import TooManyRequests
+from tests.support.races import THREADS, at_once, shared_database
+
+__all__ = ["shared_database"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,30 +74,18 @@ def test_another_process_sees_the_count(owner: Actor) -> None:
     assert verify_basic("owner", PASSWORD, address="192.0.2.9") == owner
 
 
-def test_guesses_that_arrive_together_are_one_guess_and_refusals(
-    transactional_db: None, moved: list[timedelta]
-) -> None:
+def test_guesses_that_arrive_together_are_one_guess_and_refusals(shared_database: None, moved: list[timedelta]) -> None:
     fail(throttle.FREE_FAILURES)
     moved.append(timedelta(seconds=1))
-    outcomes: list[str] = []
-    start = threading.Barrier(6)
 
-    def attempt() -> None:
-        start.wait()
+    def attempt(_: int) -> object:
         try:
-            throttle.begin("ann", HERE)
-            outcomes.append("looked at")
-        except TooManyRequests:
-            outcomes.append("refused")
-        finally:
-            connection.close()
+            return throttle.begin("ann", HERE)
+        except TooManyRequests as refused:
+            return refused
 
-    threads = [threading.Thread(target=attempt) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == ["looked at"] + ["refused"] * 5
+    outcomes = at_once(attempt)
+    assert Counter(type(outcome).__name__ for outcome in outcomes) == {"Attempt": 1, "TooManyRequests": THREADS - 1}
 
 
 def test_a_database_that_takes_no_writes_leaves_a_wrong_password_wrong(
