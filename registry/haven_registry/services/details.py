@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from haven_core.db import backend
@@ -78,20 +79,28 @@ def consume(driver: StorageDriver) -> int:
         done = set(ArtifactDetail.objects.filter(manifest_id__in=wanted).values_list("manifest_id", flat=True))
         if missing := wanted - done:
             explain(missing, driver)
-        if not run_write(lambda batch=batch: delivery.take(batch)):  # type: ignore[misc]
+        if not run_write(partial(delivery.take, batch)):
             break
         seen += len(batch.events)
     return seen
 
 
 def _pushed(events: Iterable[Event]) -> set[int]:
+    """Ids of what the events are about. One statement, and those of descendants() for each copy."""
+    topics = {
+        (event.payload["repository"], event.payload["digest"]): event.topic
+        for event in events
+        if event.topic in ("manifest.pushed", "manifest.copied")
+    }
+    live = Manifest.objects.filter(
+        repository_id__in={repository for repository, _ in topics}, digest__in={digest for _, digest in topics},
+        deleted_at=None,
+    )  # fmt: skip
     found: set[int] = set()
-    for event in events:
-        if event.topic not in ("manifest.pushed", "manifest.copied"):
-            continue
-        place = {"repository_id": event.payload["repository"], "digest": event.payload["digest"], "deleted_at": None}
-        for manifest_id in Manifest.objects.filter(**place).values_list("id", flat=True):
-            found.update(descendants(manifest_id) if event.topic == "manifest.copied" else [manifest_id])
+    for manifest_id, *place in live.values_list("id", "repository_id", "digest"):
+        topic = topics.get((place[0], place[1]))
+        if topic is not None:
+            found.update(descendants(manifest_id) if topic == "manifest.copied" else [manifest_id])
     return found
 
 
