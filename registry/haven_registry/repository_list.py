@@ -1,4 +1,4 @@
-"""Repositories as the API lists them. Reads, but for the one description people may write."""
+"""Repositories as the API lists them. Reads only."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from typing import Any
 from django.db.models import Count, Max, QuerySet, Sum
 
 from haven_core.db.lists import Column, Kind, Listing
-from haven_core.db.transactions import run_write
 from haven_core.domain.conditions import ListQuery
 from haven_registry.artifact_list import base_artifacts
 from haven_registry.errors import RepositoryUnknown
@@ -55,16 +54,6 @@ def find_repository(project_id: int, name: str) -> RepositoryView:
     if not views:
         raise RepositoryUnknown
     return views[0]
-
-
-def describe_repository(repository_id: int, description: str) -> None:
-    """Set what people say of it. Raises RepositoryUnknown. Lock: repository (NO KEY UPDATE)."""
-
-    def work() -> None:
-        if not Repository.objects.filter(id=repository_id, deleted_at=None).update(description=description):
-            raise RepositoryUnknown
-
-    run_write(work)
 
 
 def _views(rows: "Iterable[Any]") -> list[RepositoryView]:

@@ -15,8 +15,8 @@ from haven_core.domain.actor import Actor
 from haven_core.projects.selectors import ProjectView
 from haven_core.rbac.access import visible_projects
 from haven_core.rbac.permissions import Action, Resource
-from haven_registry.repository_list import RepositoryView, describe_repository, find_repository, list_repositories
-from haven_registry.services.repositories import delete_repository
+from haven_registry.repository_list import RepositoryView, find_repository, list_repositories
+from haven_registry.services.repositories import delete_repository, describe_repository
 
 
 class RepositoryBody(serializers.Serializer[Any]):

@@ -121,3 +121,13 @@ def _name_of(repository_id: int) -> HeldRepository:
     return HeldRepository(
         *Repository.objects.values_list("id", "project_id", "name", "full_name").get(id=repository_id)
     )
+
+
+def describe_repository(repository_id: int, description: str) -> None:
+    """Set what people say of it. Raises RepositoryUnknown. Lock: repository (NO KEY UPDATE)."""
+
+    def work() -> None:
+        if not Repository.objects.filter(id=repository_id, deleted_at=None).update(description=description):
+            raise RepositoryUnknown
+
+    run_write(work)
