@@ -3,6 +3,7 @@ pushes and garbage collection."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -41,7 +42,7 @@ def recount_quotas() -> int:
         return quota.exclude(used_bytes=used).update(used_bytes=used)
 
     projects = list(ProjectQuota.objects.order_by("project_id").values_list("project_id", flat=True))
-    return sum(run_write(lambda project_id=project_id: work(project_id)) for project_id in projects)  # type: ignore[misc]
+    return sum(run_write(partial(work, project_id)) for project_id in projects)
 
 
 def review_unreferenced_links() -> int:

@@ -1,7 +1,6 @@
 """/system/gc."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from haven_api.views import job_runs
 from haven_core.rbac.permissions import Resource
@@ -12,10 +11,7 @@ class _Gc(job_runs.JobView):
     kind: ClassVar[str] = job.KIND
     resource: ClassVar[Resource] = Resource.GARBAGE_COLLECTION
     path: ClassVar[str] = "/system/gc"
-
-    @staticmethod
-    def checked_parameters(sent: Mapping[str, Any]) -> dict[str, Any]:
-        return job.checked_parameters(sent)
+    checked_parameters = staticmethod(job.checked_parameters)
 
 
 class GcHistory(_Gc, job_runs.RunHistory):

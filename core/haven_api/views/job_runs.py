@@ -42,17 +42,14 @@ class JobView(ApiView):
     """A view of one kind of job. It may be used in read-only mode: that is for having time to clean up.
 
     kind: of jobs. resource: what the right is asked for. path: of the collection, below /api/v2.0.
+    checked_parameters: what was sent, as it is stored; raises BadRequest.
     """
 
     passes_read_only = True
     kind: ClassVar[str]
     resource: ClassVar[Resource]
     path: ClassVar[str]
-
-    @staticmethod
-    def checked_parameters(sent: Mapping[str, Any]) -> dict[str, Any]:
-        """What was sent, as it is stored. Raises BadRequest."""
-        raise NotImplementedError
+    checked_parameters: "ClassVar[staticmethod[[Mapping[str, Any]], dict[str, Any]]]"
 
     def require(self, action: Action) -> None:
         """Raises Unauthorized, Forbidden."""

@@ -1,7 +1,6 @@
 """/system/purgeaudit."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from haven_api.views import job_runs
 from haven_core.rbac.permissions import Resource
@@ -12,10 +11,7 @@ class _Purge(job_runs.JobView):
     kind: ClassVar[str] = purge_audit.KIND
     resource: ClassVar[Resource] = Resource.PURGE_AUDIT
     path: ClassVar[str] = "/system/purgeaudit"
-
-    @staticmethod
-    def checked_parameters(sent: Mapping[str, Any]) -> dict[str, Any]:
-        return purge_audit.checked_parameters(sent)
+    checked_parameters = staticmethod(purge_audit.checked_parameters)
 
 
 class PurgeHistory(_Purge, job_runs.RunHistory):

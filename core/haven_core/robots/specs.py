@@ -1,7 +1,7 @@
 """What is asked of a robot, and whether it can be (harbor: handler/robot.go, validate)."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from haven_core.domain.rights import Permission
@@ -59,7 +59,7 @@ def check_spec(spec: RobotSpec) -> None:
             "the robot name must have lower-case letters and digits, single '.', '_' or '-' between them, and at "
             f"most {MAX_JOINED} characters together with its project"
         )
-    expiry(spec.duration_days, datetime.now())  # noqa: DTZ005  # only whether it can be counted
+    expiry(spec.duration_days, datetime.now(UTC))  # only whether it can be counted
 
 
 def expiry(duration_days: int, created_at: datetime) -> datetime | None:
