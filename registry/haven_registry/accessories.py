@@ -1,6 +1,6 @@
 """What belongs to an artifact: manifests with it as their subject, and those under Cosign's tags. Reads only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,3 +42,14 @@ def list_accessories_of(repository_id: int, subjects: Mapping[str, int]) -> dict
             view = AccessoryView(row_id, digest, kind, payload + total, at, subjects[subject], subject)
             found.setdefault(view.subject_id, {}).setdefault(row_id, view)
     return {subject: [views[row_id] for row_id in sorted(views)] for subject, views in found.items()}
+
+
+def accessories_below(repository_id: int, subjects: Mapping[str, int]) -> Iterator[tuple[int, str]]:
+    """Id and digest of all accessories of manifests (ids by digest), and of theirs, level by level; each once."""
+    seen = set(subjects.values())
+    while subjects:
+        found = list_accessories_of(repository_id, subjects)
+        level = {view.digest: view.id for views in found.values() for view in views if view.id not in seen}
+        seen |= set(level.values())
+        yield from ((row_id, digest) for digest, row_id in level.items())
+        subjects = level

@@ -113,7 +113,7 @@ class OneArtifact(ArtifactsView):
         _, repository, row = self._artifact(
             request, (project_name, repository_name), reference, Resource.ARTIFACT, Action.DELETE
         )
-        delete_artifact(repository_id=repository.id, digest=row.digest, manifest_id=row.id, origin=self.origin)
+        delete_artifact(repository_id=repository.id, digest=row.digest, origin=self.origin)
         return Response(status=200)
 
 

@@ -89,7 +89,7 @@ def delete_repository(repository_id: int, origin: Origin = HAVEN) -> None:
             raise RepositoryUnknown
         held = _name_of(repository_id)
         before_delete(held, Tag.objects.filter(repository_id=repository_id).values_list("name", flat=True))
-        live.update(deleted_at=now, purge_after=now + config().restore_window)
+        live.update(deleted_at=now, purge_after=now + config().restore_window, deleted_by=origin.name)
         publish_about(repository_id, held, "repository.deleted", now, origin)
 
     run_write(work)
