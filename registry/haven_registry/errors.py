@@ -105,6 +105,15 @@ class TagsTaken(HavenError):
         super().__init__(f"tags {shown} mean other artifacts by now: keep or overwrite them, or give another name")
 
 
+class InTrash(HavenError):
+    """The artifact is in the trash, and the caller may not take it out."""
+
+    status = 409
+    oci_code = "DENIED"
+    api_code = "CONFLICT"
+    message = "the artifact is in the trash; restore it first"
+
+
 class NeverMeant(HavenError):
     """A tag can go back only to what it meant before."""
 
