@@ -28,6 +28,8 @@ from haven_api.views import (
     roles,
     statistics,
     system,
+    tag_history,
+    trash,
     users,
 )
 
@@ -84,6 +86,11 @@ urlpatterns = [
     path(f"v2.0/{_ARTIFACT}/layers", artifact_parts.Layers.as_view()),
     path(f"v2.0/{_ARTIFACT}/tags", artifact_parts.Tags.as_view()),
     path(f"v2.0/{_ARTIFACT}/tags/<str:tag_name>", artifact_parts.OneTag.as_view()),
+    path(f"v2.0/{_REPOSITORY}/tags/<str:tag_name>/history", tag_history.TagHistory.as_view()),
+    path(f"v2.0/{_REPOSITORY}/tags/<str:tag_name>/rollback", tag_history.TagRollback.as_view()),
+    path("v2.0/projects/<str:project_name>/trash", trash.Trash.as_view()),
+    path("v2.0/projects/<str:project_name>/trash/<str:item>/<id:item_id>", trash.OneTrashItem.as_view()),
+    path("v2.0/projects/<str:project_name>/trash/<str:item>/<id:item_id>/restore", trash.TrashRestore.as_view()),
     path("v2.0/quotas", quotas.Quotas.as_view()),
     path("v2.0/quotas/<id:quota_id>", quotas.OneQuota.as_view()),
     path("v2.0/reference", openapi.Reference.as_view()),
