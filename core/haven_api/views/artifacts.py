@@ -24,6 +24,7 @@ from haven_registry.additions import additions_of
 from haven_registry.artifact_list import (
     ArtifactView,
     ManifestRow,
+    Parts,
     TagView,
     describe_artifact,
     find_artifact,
@@ -61,8 +62,7 @@ class Artifacts(ArtifactsView):
         """List those that are tagged or not below an index; accessories never (Harbor)."""
         project, repository = self._repository(request, (project_name, repository_name), Resource.ARTIFACT, Action.LIST)
         query = requested_list(request)
-        switches = requested_switches(request)
-        views, total = list_artifacts(repository.id, query, store.driver(), **switches)
+        views, total = list_artifacts(repository.id, query, store.driver(), requested_parts(request))
         return list_response(request, query, [render_artifact(project, repository, view) for view in views], total)
 
     def post(self, request: Request, project_name: str, repository_name: str) -> Response:
@@ -105,7 +105,7 @@ class OneArtifact(ArtifactsView):
         project, repository, row = self._artifact(
             request, (project_name, repository_name), reference, Resource.ARTIFACT, Action.READ
         )
-        view = describe_artifact(repository.id, row, store.driver(), **requested_switches(request))
+        view = describe_artifact(row, store.driver(), requested_parts(request))
         return Response(render_artifact(project, repository, view))
 
     def delete(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
@@ -117,7 +117,7 @@ class OneArtifact(ArtifactsView):
         return Response(status=200)
 
 
-def requested_switches(request: Request) -> dict[str, bool]:
+def requested_parts(request: Request) -> Parts:
     """with_tag and with_accessory, both on unless switched off, and with_label; the others are checked only.
 
     Raises ValidationError.
@@ -129,11 +129,11 @@ def requested_switches(request: Request) -> dict[str, bool]:
             "with_immutable_status", "with_inherited_accessory", "with_signature",
         )
     }  # fmt: skip
-    return {
-        "with_tags": asked["with_tag"] is not False,
-        "with_labels": asked["with_label"] is True,
-        "with_accessories": asked["with_accessory"] is not False,
-    }
+    return Parts(
+        tags=asked["with_tag"] is not False,
+        labels=asked["with_label"] is True,
+        accessories=asked["with_accessory"] is not False,
+    )
 
 
 def render_artifact(project: ProjectView, repository: RepositoryView, view: ArtifactView) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def copy_artifact(
         root = _live(source_repository_id, digest)
         roots = {root: digest}
         if with_accessories:
-            roots |= dict(accessories_below(source_repository_id, {digest: root}))
+            roots |= dict(accessories_below(source_repository_id, digest, root))
         names = _tags_of(roots) if with_accessories else {}
         names[root] = [*names.get(root, ()), *tags]
         tree = _read_tree(list(roots))

@@ -51,7 +51,7 @@ def delete_manifest(
         if root is None:
             raise ManifestUnknown
         accessories = (
-            {row_id for row_id, _ in accessories_below(repository_id, {digest: root})} if with_accessories else set()
+            {row_id for row_id, _ in accessories_below(repository_id, digest, root)} if with_accessories else set()
         )
         family = descendants(root, *sorted(accessories))
         backend.locked(_blobs_of(family).order_by("project_blob_id").values_list("id"), "NO KEY UPDATE")
