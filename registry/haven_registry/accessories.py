@@ -41,7 +41,8 @@ def list_accessories_of(subjects: Subjects) -> dict[int, list[AccessoryView]]:
             view = AccessoryView(row_id, digest, kind, payload + total, at, subject_id, subject)
             found.setdefault(subject_id, {})[row_id] = view
     names = [f"{digest.replace(':', '-')}.{end}" for digest in digests for end in ("sig", "att", "sbom")]
-    tagged = Tag.objects.filter(repository_id__in=repositories, name__in=names)
+    # all lie in this range, where there are few others: without it PostgreSQL reads the tags of the whole registry
+    tagged = Tag.objects.filter(repository_id__in=repositories, name__in=names, name__gte="sha256-", name__lt="sha512.")
     rows = tagged.values_list("name", *(f"manifest__{column}" for column in columns))
     for name, repository_id, row_id, digest, _, payload, total, at in rows:
         named = kinds.subject_of_tag(name)

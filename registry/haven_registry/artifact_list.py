@@ -15,7 +15,7 @@ from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.conditions import ListQuery
 from haven_core.labels.selectors import LabelView
 from haven_registry.accessories import AccessoryView, list_accessories_of
-from haven_registry.artifact_filters import CONDITIONS, is_accessory, is_child, is_tagged
+from haven_registry.artifact_filters import CONDITIONS, independent, standing_alone
 from haven_registry.artifacts import kinds
 from haven_registry.artifacts.details import Details
 from haven_registry.errors import ManifestUnknown
@@ -114,8 +114,8 @@ class ArtifactView:
 
 def base_artifacts(manifests: "QuerySet[Manifest]", *, with_children: bool = False) -> "QuerySet[Manifest]":
     """Those that Harbor lists: live, tagged or not below an index, and never an accessory."""
-    found = manifests.filter(~is_accessory(), deleted_at=None)
-    return found if with_children else found.filter(is_tagged() | ~is_child())
+    found = independent(manifests.filter(deleted_at=None))
+    return found if with_children else standing_alone(found)
 
 
 def list_artifacts(

@@ -52,6 +52,11 @@ class Manifest(models.Model):
                 condition=Q(subject_digest__isnull=False),
                 name="manifest_referrers",
             ),
+            models.Index(
+                fields=["repository", "-pushed_at", "-id"],
+                condition=Q(deleted_at=None, subject_digest=None),
+                name="manifest_newest",
+            ),
             models.Index(fields=["purge_after"], condition=Q(purge_after__isnull=False), name="manifest_purge"),
             models.Index(
                 fields=["deleted_with"], condition=Q(deleted_with__isnull=False), name="manifest_deleted_with"
