@@ -17,10 +17,6 @@ from tests.support.site import Site
 
 _RACES = ["test_events_at_once.py", "test_immutability_races.py", "test_tag_races.py"]
 collect_ignore = [] if connection.vendor == "postgresql" else _RACES
-    []
-    if connection.vendor == "postgresql"
-    else ["test_events_at_once.py", "test_immutability_races.py", "test_tag_races.py"]
-)
 
 
 class Clock:
