@@ -1,7 +1,7 @@
 """Counting pulls. A pull itself writes nothing: reads gather in memory, wait in Valkey (pull_queue), and arrive here in
 batches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -73,19 +73,22 @@ def apply_pull_batch(batch_id: UUID, counts: Iterable[PullCount], pulls: Sequenc
                 *repositories,
             )
         }
-        rows = [(*key, *merged[key]) for key in sorted(merged) if key[0] in there]
-        backend.insert(
-            PullDaily,
-            ["repository", "manifest_digest", "tag_name", "day", "pulls", "last_pulled_at"],
-            rows,
-            on_conflict=_ADD,
-        )
+        upsert_pulls({key: values for key, values in merged.items() if key[0] in there})
         publish_many(
             "manifest.pulled", [_event(pull, *there[pull.repository_id]) for pull in pulls if pull[1] in there]
         )
         return True
 
     return run_write(work)
+
+
+def upsert_pulls(sums: Mapping[tuple[int, str, str, date], tuple[int, datetime]]) -> None:
+    """Add numbers of pulls and the times of the last, by repository id, digest, tag and day, inside a transaction.
+    Locks: pull_daily (upsert, by its key), repository (KEY SHARE, of new rows)."""
+    backend.insert(
+        PullDaily, ["repository", "manifest_digest", "tag_name", "day", "pulls", "last_pulled_at"],
+        [(*key, *sums[key]) for key in sorted(sums)], on_conflict=_ADD,
+    )  # fmt: skip
 
 
 def _event(pull: Pull, project_id: int, full_name: str) -> tuple[datetime, dict[str, Any]]:
