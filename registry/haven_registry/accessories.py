@@ -25,15 +25,13 @@ def list_accessories_of(repository_id: int, subjects: Mapping[str, int]) -> dict
     """The accessories of manifests, whose ids are given by digest; by the subject's id, oldest first. Each once, though
     it be both a referrer and tagged. Two statements."""
     found: dict[int, dict[int, AccessoryView]] = {}
-    columns = ("id", "digest", "artifact_type", "payload_size", "total_size", "pushed_at")
+    columns = ("id", "digest", "accessory_type", "payload_size", "total_size", "pushed_at")
     referrers = Manifest.objects.filter(repository_id=repository_id, subject_digest__in=subjects, deleted_at=None)
-    for subject, row_id, digest, declared, payload, total, at in referrers.values_list("subject_digest", *columns):
-        view = AccessoryView(
-            row_id, digest, kinds.accessory_type(declared), payload + total, at, subjects[subject], subject
-        )
+    for subject, row_id, digest, kind, payload, total, at in referrers.values_list("subject_digest", *columns):
+        view = AccessoryView(row_id, digest, kind, payload + total, at, subjects[subject], subject)
         found.setdefault(view.subject_id, {})[row_id] = view
     names = [f"{digest.replace(':', '-')}.{end}" for digest in subjects for end in ("sig", "att", "sbom")]
-    tagged = Tag.objects.filter(repository_id=repository_id, name__in=names)
+    tagged = Tag.objects.filter(repository_id=repository_id, name__in=names, manifest__kind__in=kinds.BY_COSIGN_TAG)
     rows = tagged.values_list("name", *(f"manifest__{column}" for column in columns))
     for name, row_id, digest, _, payload, total, at in rows:
         named = kinds.subject_of_tag(name)

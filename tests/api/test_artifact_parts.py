@@ -26,7 +26,8 @@ def sign(site: Site, subject: str) -> tuple[str, str]:
     empty = site.upload(b"{}")
     named = {"mediaType": media_types.OCI_MANIFEST, "digest": subject, "size": 1}
     referrer = site.put(image(empty, artifactType=media_types.NOTATION_SIGNATURE, subject=named)).digest
-    return referrer, site.put(image(empty, nonce=2), subject.replace(":", "-") + ".sig").digest
+    signed = image(empty, nonce=2, layers=[descriptor(media_types.COSIGN_SIGNATURE, empty)])
+    return referrer, site.put(signed, subject.replace(":", "-") + ".sig").digest
 
 
 def test_tags_are_created_listed_and_deleted(api: Call, site: Site) -> None:
