@@ -1,6 +1,8 @@
 """Signatures, attestations, SBOMs, caches and models over the REST API: type, attributes, additions, accessories."""
 
+import base64
 import gzip
+import hashlib
 import json
 from typing import Any
 
@@ -166,3 +168,19 @@ def test_a_hostile_blob_fails_no_push(api: Call, site: Site, config: bytes) -> N
     assert [shown(api, name)["type"] for name in ("model", "sbom", "v1")] == ["CNAI", "SBOM", "IMAGE"]
     assert shown(api, "model")["extra_attrs"] == {}
     assert shown(api, "sbom")["extra_attrs"]["format"] == "SPDX"
+
+
+def test_icons(api: Call, site: Site) -> None:
+    image = push(site, "v1")
+    put(site, artifacts.notation_signature(image))
+    put(site, artifacts.model({}), "m")
+    put(site, Artifact([], config=("application/vnd.acme.rocket.config", b"{}")), "rocket")
+    row = shown(api, "v1")
+    found = {row["icon"], row["accessories"][0]["icon"], shown(api, "m")["icon"], shown(api, "rocket")["icon"]}
+    assert len(found) == 4
+    for digest in found:
+        icon = api("GET", f"/icons/{digest}").json()
+        assert icon["content-type"] == "image/svg+xml"
+        assert "sha256:" + hashlib.sha256(base64.b64decode(icon["content"])).hexdigest() == digest
+    for digest, status in (("sha256:" + "0" * 64, 404), ("x", 400), ("sha256:x", 400), ("md5:" + "0" * 32, 400)):
+        assert api("GET", f"/icons/{digest}").status_code == status, digest

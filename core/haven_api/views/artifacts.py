@@ -29,6 +29,7 @@ from haven_registry.artifact_list import (
     find_artifact,
     list_artifacts,
 )
+from haven_registry.artifacts.icons import icon_of, icon_of_accessory
 from haven_registry.oci.reference import is_repository_name
 from haven_registry.repository_list import RepositoryView, find_repository
 from haven_registry.services.artifacts import copy_with_accessories, delete_artifact
@@ -150,7 +151,7 @@ def render_artifact(project: ProjectView, repository: RepositoryView, view: Arti
         "repository_name": repository.full_name,
         "digest": row.digest,
         "size": view.size,
-        "icon": "",
+        "icon": icon_of(row.kind),
         "push_time": timestamp(row.pushed_at),
         "pull_time": timestamp(view.pulled_at) if view.pulled_at else NEVER,
         "extra_attrs": details.extra,
@@ -196,7 +197,7 @@ def render_accessory(repository: RepositoryView, view: AccessoryView) -> dict[st
         "size": view.size,
         "digest": view.digest,
         "type": view.kind,
-        "icon": "",
+        "icon": icon_of_accessory(view.kind),
         "creation_time": timestamp(view.created_at),
     }
 
