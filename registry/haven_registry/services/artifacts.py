@@ -9,18 +9,20 @@ from haven_registry.artifact_filters import is_accessory
 from haven_registry.errors import ManifestReferenced, ManifestUnknown
 from haven_registry.models import Manifest, Tag
 from haven_registry.services.copying import copy_artifact
-from haven_registry.services.delete import delete_manifest
+from haven_registry.services.delete import delete_manifest, descendants
 
 
 def delete_artifact(*, repository_id: int, digest: str, manifest_id: int, origin: Origin = HAVEN) -> None:
-    """Into the trash, and then its accessories, each in a transaction of its own: a restore brings each back alone, and
-    accessories that a crash left behind are untagged manifests without a subject, garbage collection's to find.
+    """Into the trash, and then the accessories of it and of the children that went with it, each in a transaction of its
+    own: a restore brings each back alone, and accessories that a crash left behind are untagged manifests without a
+    subject, garbage collection's to find.
 
     Raises what delete_manifest does, for the artifact; an accessory that an index names stays.
     """
-    accessories = list(_accessories(repository_id, {digest: manifest_id}))
+    family = descendants(manifest_id)
     delete_manifest(repository_id=repository_id, digest=digest, origin=origin)
-    for _, accessory in accessories:
+    gone = Manifest.objects.filter(id__in=family, deleted_at__isnull=False)
+    for _, accessory in list(_accessories(repository_id, dict(gone.values_list("digest", "id")))):
         try:
             delete_manifest(repository_id=repository_id, digest=accessory, origin=origin)
         except (ManifestUnknown, ManifestReferenced):
@@ -30,13 +32,15 @@ def delete_artifact(*, repository_id: int, digest: str, manifest_id: int, origin
 def copy_with_accessories(
     *, source_repository_id: int, digest: str, manifest_id: int, repository_id: int, project_id: int, origin: Origin
 ) -> None:
-    """An artifact with all its tags and accessories into another repository, the artifact first.
+    """An artifact with all its tags and accessories, and those of its children, into another repository, the artifact
+    first. Labels are not copied (harbor: controller.copyDeeply): they are what a project says of its own.
 
     Raises Forbidden for an accessory, which is copied with its subject only (Harbor), and what copy_artifact does.
     """
     if Manifest.objects.filter(is_accessory(), id=manifest_id).exists():
         raise Forbidden("an accessory is copied with its subject only")
-    wanted = [(manifest_id, digest), *_accessories(source_repository_id, {digest: manifest_id})]
+    family = Manifest.objects.filter(id__in=descendants(manifest_id)).values_list("digest", "id")
+    wanted = [(manifest_id, digest), *_accessories(source_repository_id, dict(family))]
     tags: dict[int, list[str]] = {}
     names = Tag.objects.filter(manifest_id__in=[row_id for row_id, _ in wanted])
     for row_id, name in names.values_list("manifest_id", "name"):
