@@ -34,7 +34,7 @@ app.conf.update(
     },
     beat_schedule={
         "audit": {"task": "haven_core.tasks.write_audit_log", "schedule": 5.0},
-        "count-pulls": {"task": "haven_registry.tasks.drain_pulls", "schedule": 10.0},
+        "count-pulls": {"task": "haven_registry.tasks.drain_pulls", "schedule": 5.0},
         "collect": {"task": "haven_gc.tasks.collect_due", "schedule": 60.0},
         "explain-artifacts": {"task": "haven_registry.tasks.explain_artifacts", "schedule": 5.0},
         "forget-events": {"task": "haven_core.tasks.forget_events", "schedule": 3600.0},

@@ -188,11 +188,11 @@ def _insert_manifests(
         where = [repositories[number % len(repositories)][0] for number in range(start, min(start + 5000, count))]
         columns = [
             "repository", "digest", "media_type", "payload", "payload_size", "pushed_at", "artifact_type",
-            "config_media_type", "pushed_by", "total_size",
+            "config_media_type", "kind", "accessory_type", "pushed_by", "total_size",
         ]  # fmt: skip
         media_type = "application/vnd.oci.image.manifest.v1+json"
         rows = [
-            (repository, "sha256:" + uuid.uuid4().hex * 2, media_type, b"{}", 2, now, "", "", "", 0)
+            (repository, "sha256:" + uuid.uuid4().hex * 2, media_type, b"{}", 2, now, "", "", "IMAGE", "", "", 0)
             for repository in where
         ]
         ids = [row[0] for row in backend.insert(Manifest, columns, rows)]

@@ -31,7 +31,7 @@ from haven_registry.artifact_list import (
     list_artifacts,
     list_project_artifacts,
 )
-from haven_registry.artifacts.icons import icon_of
+from haven_registry.artifacts.icons import icon_of, icon_of_accessory
 from haven_registry.oci.reference import is_repository_name
 from haven_registry.repository_list import RepositoryView, find_repositories, find_repository
 from haven_registry.services.artifacts import copy_with_accessories, delete_artifact
@@ -225,7 +225,7 @@ def render_accessory(repository: RepositoryView, view: AccessoryView) -> dict[st
         "size": view.size,
         "digest": view.digest,
         "type": view.kind,
-        "icon": icon_of(view.kind),
+        "icon": icon_of_accessory(view.kind),
         "creation_time": timestamp(view.created_at),
     }
 

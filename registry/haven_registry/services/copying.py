@@ -62,7 +62,8 @@ def copy_artifact(
         root = _live(source_repository_id, digest)
         roots = {root: digest}
         if with_accessories:
-            roots |= dict(accessories_below(source_repository_id, digest, root))
+            family = Manifest.objects.filter(id__in=descendants(root)).values_list("digest", "id")
+            roots |= {view.id: view.digest for view in accessories_below(source_repository_id, dict(family))}
         names = _tags_of(roots) if with_accessories else {}
         names[root] = [*names.get(root, ()), *tags]
         tree = _read_tree(list(roots))
