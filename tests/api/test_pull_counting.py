@@ -2,6 +2,7 @@
 and of the clients in tests/clients; the queue in between is the tests' own."""
 
 import io
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from django.utils import timezone
 
 from haven_core.domain.actor import Actor
+from haven_core.domain.origin import Origin
 from haven_core.tokens.grants import issue_token
 from haven_core.tokens.keys import ensure_key
 from haven_core.tokens.scopes import Scope
 from haven_registry.models import PullDaily
+from haven_registry.selectors import FoundManifest
 from haven_registry.services.pull_queue import drain
 from haven_registry.services.pull_settling import SETTLE_SECONDS
 from haven_registry.v2 import pulls, recent
@@ -126,3 +129,15 @@ def test_without_valkey_what_was_seen_waits(
     client("GET", digest)
     assert counted(queue) == {(digest, "v1"): 4, (digest, ""): 1}
     assert PullDaily.objects.get(tag_name="v1").day == timezone.now().date()
+
+
+def test_a_thread_sends_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every FLUSH_SECONDS, without anybody asking."""
+    fake, sent = FakeValkey(), threading.Event()
+    monkeypatch.setattr(pulls, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(fake, "rpush", lambda *_: sent.set())
+    buffer = pulls.PullBuffer("redis://never")
+    monkeypatch.setattr(buffer, "_queue", lambda: fake)
+    found = FoundManifest(1, 1, 1, "sha256:" + "0" * 64, "x/y", 2)
+    buffer.note(found, "v1", Origin("anne", "192.0.2.7"))
+    assert sent.wait(5)
