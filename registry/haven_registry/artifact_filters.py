@@ -44,9 +44,7 @@ def standing_alone(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
 def _cosign_tags() -> "QuerySet[Tag]":
     # a range of names in one repository: the unique index answers it, whatever other tags there are
     named = Tag.objects.filter(repository_id=OuterRef("repository_id"), name__gte="sha256-", name__lt="sha512.")
-    return named.filter(
-        manifest_id=OuterRef("pk"), name__regex=_COSIGN_TAGS, manifest__kind__in=kinds.BY_COSIGN_TAG
-    )
+    return named.filter(manifest_id=OuterRef("pk"), name__regex=_COSIGN_TAGS, manifest__kind__in=kinds.BY_COSIGN_TAG)
 
 
 def tag_condition(condition: Condition) -> Q:

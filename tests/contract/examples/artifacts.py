@@ -6,7 +6,6 @@ from django.http import HttpResponse
 
 from haven_core.labels.services import create_label
 from haven_registry import store
-from haven_registry.artifacts.icons import icon_of
 from tests.contract.world import World, example
 from tests.support.documents import descriptor, image
 from tests.support.site import Site
@@ -109,11 +108,6 @@ def accessories(world: World) -> HttpResponse:
 def build_history(world: World) -> HttpResponse:
     push(world)
     return world.call("getAddition", **V1, addition="build_history", user="guest")
-
-
-@example("getIcon")
-def icon(world: World) -> HttpResponse:
-    return world.call("getIcon", digest=icon_of("IMAGE"))
 
 
 @example("addLabel")
