@@ -124,6 +124,7 @@ urlpatterns = [
     path("v2.0/users/current/permissions", users.CurrentPermissions.as_view()),
     path("v2.0/users/search", users.UserSearch.as_view()),
     path("v2.0/users/<str:user_id>", users.OneUser.as_view()),
+    path("v2.0/users/<str:user_id>/auditor", users.UserAuditor.as_view()),
     path("v2.0/users/<str:user_id>/cli_secret", users.UserCliSecret.as_view()),
     path("v2.0/users/<str:user_id>/password", users.UserPassword.as_view()),
     path("v2.0/users/<str:user_id>/sysadmin", users.UserSysadmin.as_view()),

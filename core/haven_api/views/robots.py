@@ -165,10 +165,12 @@ class Permissions(ApiView):
 
     def get(self, _request: Request) -> Response:
         actor = self.require_login()
-        if actor.is_robot or not (actor.is_sysadmin or projects_for(actor, Action.CREATE).exists()):
+        if actor.is_robot or not (actor.sees_everything or projects_for(actor, Action.CREATE).exists()):
             raise Forbidden
         body = {"project": _render_permissions(permissions.PROJECT)}
-        return Response(body | {"system": _render_permissions(permissions.SYSTEM)} if actor.is_sysadmin else body)
+        if actor.sees_everything:
+            body["system"] = _render_permissions(permissions.SYSTEM)
+        return Response(body)
 
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -200,7 +202,7 @@ def render_robot(view: RobotView) -> dict[str, Any]:
 def _require(actor: Actor, project: int | str | None, action: Action) -> None:
     """Let pass who may do `action` with the robots of a project (by id or name), or (None) with the system's.
 
-    A missing project is answered as a hidden one (Forbidden), but to a system administrator (ProjectUnknown).
+    A missing project is answered as a hidden one (Forbidden), but to who sees everything (ProjectUnknown).
     """
     if project is None:
         if not may_in_system(actor, action):
@@ -208,7 +210,7 @@ def _require(actor: Actor, project: int | str | None, action: Action) -> None:
         return
     by = {"pk": project} if isinstance(project, int) else {"name": project}
     if not projects_for(actor, action).filter(**by).exists():
-        raise ProjectUnknown if actor.is_sysadmin else Forbidden
+        raise ProjectUnknown if actor.sees_everything else Forbidden
 
 
 def _listed_project(query: Mapping[str, Condition]) -> int | None:

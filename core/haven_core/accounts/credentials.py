@@ -14,6 +14,7 @@ from haven_core.db import backend
 from haven_core.domain.actor import Actor
 from haven_core.domain.names import MAX_LENGTH
 from haven_core.domain.origin import Origin
+from haven_core.rbac.reach import user_actor
 from haven_core.robots import usage
 from haven_core.robots.actors import RobotLogin, current_robot, find_login
 
@@ -32,10 +33,11 @@ class _Account:
     user_id: int
     stored: str
     is_sysadmin: bool
+    is_auditor: bool
     epoch: int
 
 
-_NOBODY = _Account(user_id=0, stored="", is_sysadmin=False, epoch=0)
+_NOBODY = _Account(user_id=0, stored="", is_sysadmin=False, is_auditor=False, epoch=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,13 @@ def verify_basic(username: str, password: str, *, address: str = "") -> Actor | 
     candidate = _Candidate(f"{account.user_id}:{account.epoch}", account.stored, is_known=account != _NOBODY)
     if not _is_proven(candidate, username, password, address):
         return None
-    return Actor("user", account.user_id, username, account.is_sysadmin, account.epoch)
+    return user_actor(
+        account.user_id,
+        username,
+        is_sysadmin=account.is_sysadmin,
+        is_auditor=account.is_auditor,
+        epoch=account.epoch,
+    )
 
 
 def forget_credentials() -> None:
@@ -81,14 +89,14 @@ def forget_credentials() -> None:
 def _read(username: str) -> _Account:
     """The live, active account of this name; _NOBODY when there is none."""
     rows = backend.sql(
-        "SELECT id, password, is_sysadmin, credential_epoch FROM account "
+        "SELECT id, password, is_sysadmin, is_auditor, credential_epoch FROM account "
         "WHERE username = %s AND is_active AND deleted_at IS NULL",
         username,
     )
     if not rows:
         return _NOBODY
-    user_id, stored, is_sysadmin, epoch = rows[0]
-    return _Account(user_id, stored, bool(is_sysadmin), epoch)
+    user_id, stored, is_sysadmin, is_auditor, epoch = rows[0]
+    return _Account(user_id, stored, bool(is_sysadmin), bool(is_auditor), epoch)
 
 
 def _verify_robot(robot: RobotLogin, username: str, password: str, address: str) -> Actor | None:

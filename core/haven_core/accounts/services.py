@@ -52,6 +52,7 @@ def create_user(
         "comment": comment,
         "password": passwords.hash_password(password),
         "is_sysadmin": is_sysadmin,
+        "is_auditor": False,
         "is_active": True,
         "must_change_password": must_change_password,
         "credential_epoch": 0,
@@ -100,7 +101,14 @@ def reset_admin(password: str) -> None:
     """Give admin a new password, its rights and its log-in back. Raises BadRequest (rule), NotFound."""
     passwords.check_rule(password)
     stored = passwords.hash_password(password)
-    _change(admin_actor().user_id, must_change_password=False, password=stored, is_active=True, is_sysadmin=True)
+    _change(
+        admin_actor().user_id,
+        must_change_password=False,
+        password=stored,
+        is_active=True,
+        is_sysadmin=True,
+        is_auditor=False,
+    )
 
 
 def generate_password() -> str:
@@ -159,7 +167,8 @@ def update_profile(*, user_id: int, email: str, realname: str, comment: str, upd
 
 
 def set_sysadmin(*, user_id: int, is_sysadmin: bool, set_by: str) -> None:
-    """Give or take the rights of a system administrator; taken, they are gone within actors.STALENESS_SECONDS.
+    """Give or take the rights of a system administrator; taken, they are gone within actors.STALENESS_SECONDS. An auditor
+    who gets them is none any more.
 
     Raises NotFound; Forbidden for the first account, so that there always is one.
     """
@@ -169,11 +178,36 @@ def set_sysadmin(*, user_id: int, is_sysadmin: bool, set_by: str) -> None:
     def write() -> None:
         now = timezone.now()
         live = User.objects.filter(pk=user_id, deleted_at=None)
-        if not live.update(is_sysadmin=is_sysadmin, updated_at=now):
+        ended = {"is_auditor": False} if is_sysadmin else {}
+        if not live.update(is_sysadmin=is_sysadmin, updated_at=now, **ended):
             raise NotFound(f"user {user_id} not found")
         name = live.values_list("username", flat=True).get()
         publish("user.updated", now, user_id=user_id, name=name, by=set_by, is_sysadmin=is_sysadmin)
         transaction.on_commit(forget_actors)
+        transaction.on_commit(forget_access)
+
+    run_write(write)
+
+
+def set_auditor(*, user_id: int, is_auditor: bool, set_by: str) -> None:
+    """Make somebody a read-only system auditor, or end that; it counts everywhere within actors.STALENESS_SECONDS.
+
+    Raises NotFound; Conflict for a system administrator, who would lose rights by it: take those first.
+    """
+
+    def write() -> None:
+        now = timezone.now()
+        live = User.objects.filter(pk=user_id, deleted_at=None)
+        rows = backend.locked(live.values_list("username", "is_sysadmin"), "NO KEY UPDATE")
+        if not rows:
+            raise NotFound(f"user {user_id} not found")
+        name, is_sysadmin = rows[0]
+        if is_auditor and is_sysadmin:
+            raise Conflict("a system administrator can't be an auditor; take the administrator's rights first")
+        live.update(is_auditor=is_auditor, updated_at=now)
+        publish("user.updated", now, user_id=user_id, name=name, by=set_by, is_auditor=is_auditor)
+        transaction.on_commit(forget_actors)
+        transaction.on_commit(forget_access)
 
     run_write(write)
 

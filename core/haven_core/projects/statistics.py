@@ -12,7 +12,7 @@ from haven_core.rbac.access import visible_projects
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Numbers of projects and of their live repositories; the totals are 0 for who is no system administrator."""
+    """Numbers of projects and of their live repositories; the totals are 0 for who does not see everything."""
 
     private_projects: int
     private_repositories: int
@@ -24,13 +24,13 @@ class Statistics:
 
 
 def statistics_for(actor: Actor) -> Statistics:
-    """Counts of what the actor may see. Two statements, three for a system administrator."""
+    """Counts of what the actor may see. Two statements, three for who sees everything."""
     projects = visible_projects(actor)
     counted = Project.objects.filter(id__in=projects.values("id")).aggregate(
         private=Count("id", filter=Q(is_public=False)), public=Count("id", filter=Q(is_public=True))
     )
     private, public = repository_totals(projects)
     mine = (counted["private"], private, counted["public"], public)
-    if not actor.is_sysadmin:
+    if not actor.sees_everything:
         return Statistics(*mine)
     return Statistics(*mine, mine[0] + mine[2], private + public, stored_bytes())

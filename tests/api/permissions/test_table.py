@@ -10,7 +10,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
 
-from haven_core.accounts.services import create_user
+from haven_core.accounts.services import create_user, set_auditor
 from haven_core.domain.actor import Actor
 from haven_core.domain.roles import CUSTOM_ROLE_BASE, NAMES
 from haven_core.groups.services import Kind, create_group, set_people
@@ -44,7 +44,7 @@ class World(NamedTuple):
 
 @pytest.fixture
 def world(db: None) -> World:
-    """A private project with a repository, a member of each role and a spare one, a label, an account, a group, a role in
+    """A private project with a repository, a member of each role and a spare one, an auditor, a label, an account, a group, a role in
     use and one that isn't, an idle robot. The callers are accounts of their columns' names; the robots have all that can
     be given to a robot of the project, or of the system and of every project."""
     forget_robots()
@@ -53,6 +53,7 @@ def world(db: None) -> World:
         name: create_user(username=name, password=PASSWORD, is_sysadmin=name == "sysadmin")
         for name in (*callers, "owner", "spare", "newcomer")
     }
+    set_auditor(user_id=people["auditor"], is_auditor=True, set_by="sysadmin")
     project = create_project(name="private", owner_id=people["owner"])
     root = Actor("user", people["sysadmin"], "sysadmin", is_sysadmin=True)
     few = ("project:read", "member:list", "member:read")
