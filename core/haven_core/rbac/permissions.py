@@ -177,7 +177,7 @@ def require(actor: Actor, project: InProject | None, resource: Resource, action:
         return
     if actor.is_anonymous:
         raise Unauthorized
-    raise ProjectUnknown if actor.sees_everything else Forbidden
+    raise ProjectUnknown if project is None and actor.sees_everything else Forbidden
 
 
 def require_system(actor: Actor, resource: Resource, action: Action) -> None:
