@@ -85,6 +85,8 @@ class ApiView(APIView):
         session = request.auth
         if isinstance(session, LiveSession) and session.must_change_password and not self.works_before_password_change:
             raise PasswordChangeRequired
+        if self.actor.is_registry_only:
+            raise Forbidden("the token's scope is the registry, not its API")
         if request.method in _READS:
             return
         if self.actor.is_read_only and not self.is_of_own_account:
@@ -128,6 +130,11 @@ class ApiView(APIView):
         """Who calls; ANONYMOUS without valid credentials."""
         user: Any = self.request.user
         return user if isinstance(user, Actor) else ANONYMOUS
+
+    def require_password(self) -> None:
+        """What keeps an account its owner's takes a password or a session, no personal access token. Raises Forbidden."""
+        if self.actor.token_id:
+            raise Forbidden("a personal access token can't do this; log in with the password")
 
     def require_login(self) -> Actor:
         """The caller, who must be somebody. Raises Unauthorized."""

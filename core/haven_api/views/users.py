@@ -132,6 +132,8 @@ class OneUser(ApiView):
     def put(self, request: Request, user_id: str) -> Response:
         """Replace the profile."""
         number = _own_or(self.require_login(), requested_id("user_id", user_id), Action.UPDATE)
+        if number == self.actor.user_id:
+            self.require_password()
         body = ProfileBody(data=request.data)
         body.is_valid(raise_exception=True)
         profile = {key: body.validated_data.get(key) or "" for key in ("email", "realname", "comment")}
@@ -185,6 +187,7 @@ class UserPassword(ApiView):
 
     def put(self, request: Request, user_id: str) -> Response:
         actor = self.require_login()
+        self.require_password()
         number = _own_or(actor, requested_id("user_id", user_id), Action.UPDATE)
         body = PasswordBody(data=request.data)
         body.is_valid(raise_exception=True)

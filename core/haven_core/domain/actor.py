@@ -7,6 +7,7 @@ from haven_core.domain.limits import UNLIMITED, Limit
 from haven_core.domain.rights import NO_RIGHTS, Rights
 
 Kind = Literal["anonymous", "user", "robot"]
+_READ_PROJECT = ("project", "read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Actor:
     rights: what it may beside its memberships and what is public; all that a robot has. limit: what of its memberships it
     may use. Both are rbac.reach's to fill in for an auditor.
     is_auditor: a user who sees everything and changes nothing; never together with is_sysadmin.
+    token_id: of the personal access token that it came by; then what is here is what the token may use of its owner's.
+    is_registry_only: whether that token is none for the REST API.
     """
 
     kind: Kind
@@ -30,6 +33,8 @@ class Actor:
     rights: Rights = NO_RIGHTS
     limit: Limit = UNLIMITED
     is_auditor: bool = False
+    token_id: int = 0
+    is_registry_only: bool = False
 
     @property
     def is_anonymous(self) -> bool:
@@ -49,7 +54,7 @@ class Actor:
     @property
     def sees_everything(self) -> bool:
         """Whether no project and no account is hidden from it, so that "not found" tells it nothing."""
-        return self.is_sysadmin or self.is_auditor
+        return self.is_sysadmin or (not self.is_robot and _READ_PROJECT in self.rights.everywhere)
 
     @property
     def subject_id(self) -> int:

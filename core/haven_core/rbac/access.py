@@ -23,7 +23,7 @@ STALENESS_SECONDS = (
 )
 _LIMIT = 20_000
 
-_cache: "TimedCache[tuple[str, int, bool, bool, str], ProjectAccess]" = TimedCache(
+_cache: "TimedCache[tuple[str, int, bool, bool, int, str], ProjectAccess]" = TimedCache(
     seconds=STALENESS_SECONDS, limit=_LIMIT
 )
 
@@ -46,7 +46,7 @@ def project_access(actor: Actor, project_name: str, needed: frozenset[str] = fro
     """
     if not is_project_name(project_name):
         return None
-    key = (actor.subject, actor.epoch, actor.is_sysadmin, actor.is_auditor, project_name)
+    key = (actor.subject, actor.epoch, actor.is_sysadmin, actor.is_auditor, actor.token_id, project_name)
     cached = _cache.get(key)
     if cached is not None and needed <= cached.actions:
         return cached
@@ -175,7 +175,7 @@ def visible_projects(actor: Actor) -> "QuerySet[Project, Project]":
     if actor.rights.projects:
         known |= Q(pk__in=list(actor.rights.projects))
     if actor.user_id:
-        known |= Exists(_memberships(actor).filter(project_id=OuterRef("pk")))
+        known |= Q(Exists(_memberships(actor).filter(project_id=OuterRef("pk"))))
     return live.filter(known)
 
 

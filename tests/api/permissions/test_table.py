@@ -44,9 +44,9 @@ class World(NamedTuple):
 
 @pytest.fixture
 def world(db: None) -> World:
-    """A private project with a repository, a member of each role and a spare one, an auditor, a label, an account, a group, a role in
-    use and one that isn't, an idle robot. The callers are accounts of their columns' names; the robots have all that can
-    be given to a robot of the project, or of the system and of every project."""
+    """A private project with a repository, a member of each role and a spare one, an auditor, a label, an account, a group, a
+    role in use and one that isn't, an idle robot. The callers are accounts of their columns' names; the robots have all
+    that can be given to a robot of the project, or of the system and of every project."""
     forget_robots()
     callers = [caller for caller in CALLERS[1:] if caller not in ROBOTS]
     people = {
