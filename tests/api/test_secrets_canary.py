@@ -30,7 +30,7 @@ from haven_core.personal_tokens.services import create_token
 from haven_core.robots.models import RobotSecret
 from tests.api.conftest import PASSWORD
 from tests.api.permissions.table import rows
-from tests.api.permissions.test_table import World, world
+from tests.api.permissions.test_table import World, body_of, path_of, world
 
 __all__ = ["world"]
 
@@ -98,8 +98,7 @@ def test_no_operation_shows_one(
     """As the administrator, who sees all there is to see; refused ones as nobody."""
     wrong = []
     for row in rows():
-        path = row.path.format(me=world.names["newcomer"], **world.names)
-        body = row.body.replace("{project}", str(world.names["project"])) or None
+        path, body = path_of(row, world, "sysadmin"), body_of(row, world) or None
         for user in ("sysadmin", "stranger"):
             answer = whole(api(row.method, path, body, user=user))
             wrong += [(row.operation, name) for name in seen(secrets, answer)]

@@ -73,9 +73,8 @@ class ApiView(APIView):
     passes_read_only = False
     audited_as = ""
     is_audited = True  # whether what it writes is told to the audit log here, and not by the service
-    is_of_own_account = (
-        False  # whether its writes may change the caller's own account, which who may only read still may
-    )
+    changes_nothing = False  # whether what it does is a question, too long for a GET
+    is_of_own_account = False  # whether its writes may change one's own account, which who may only read still may
     works_before_password_change = False  # whether a session whose password must be changed first may ask this
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -87,7 +86,7 @@ class ApiView(APIView):
             raise PasswordChangeRequired
         if self.actor.is_registry_only:
             raise Forbidden("the token's scope is the registry, not its API")
-        if request.method in _READS:
+        if request.method in _READS or self.changes_nothing:
             return
         if self.actor.is_read_only and not self.is_of_own_account:
             raise Forbidden

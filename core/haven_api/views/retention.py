@@ -178,6 +178,8 @@ class RetentionTaskLog(_View):
 class RetentionPreview(_View):
     """Haven's own: what rules that are not saved would do."""
 
+    changes_nothing = True
+
     def post(self, request: Request) -> Response:
         """Name what would go, and why."""
         sent = self.requested_policy(request.data, Action.READ)
