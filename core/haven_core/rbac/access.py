@@ -194,3 +194,15 @@ def projects_permitting(actor: Actor, permission: Permission) -> "QuerySet[Any, 
     mine = _memberships(actor).filter(Q(role__in=roles) | Q(custom_role_id__in=custom))
     by_role = Q(pk__in=mine.values("project_id"))
     return live.filter(by_role | named if actor.rights.projects else by_role).values("pk")
+
+
+def projects_allowing(actor: Actor, permission: Permission) -> "QuerySet[Project, Project]":
+    """The projects in which the actor may do what `permission` says, by whatever gives it: what a list of several
+    projects' things is narrowed by. Who sees a project may still not list all that is in it."""
+    live = Project.objects.filter(deleted_at=None)
+    if actor.is_sysadmin:
+        return live
+    if actor.is_anonymous:
+        return live.filter(is_public=True) if permission in PUBLIC else live.none()
+    allowed = Q(pk__in=projects_permitting(actor, permission))
+    return live.filter(allowed | Q(is_public=True) if permission in PUBLIC else allowed)
