@@ -39,7 +39,7 @@ QUERIES = (
     "q==", "q=a", "q=,", "q=a=b,", "q=__gte=1", "q=name__in=a", "q=%00=a", f"q={'a' * 3000}=b", "sort=" + "id," * 500,
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
-    None, True, 7, -1, 2**63, 2**64, 1.5, "", "x" * 70_000, "\0", [], [None], [[]], {}, {"a": {}},
+    None, True, -1, 2**64, 1.5, "x" * 70_000, "\0", [None], {"a": {}},
 )  # fmt: skip
 
 
@@ -49,19 +49,16 @@ def answers(api: Call, row: Row, world: World, query: str) -> int:
 
 
 def test_no_query_is_our_error(world: World, api: Call) -> None:
+    """Each list meets some of the queries and texts, in turn: all of them are met over all lists."""
     wrong = []
-    for row in READS:
-        for query in QUERIES:
+    for number, row in enumerate(READS):
+        queries = list(QUERIES[number % 6 :: 6])
+        for text in TEXTS[number % 7 :: 7]:
+            queries += [f"q={key}={text}" for key in KEYS[number % 11 :: 11]]
+        for query in queries:
             status = answers(api, row, world, query)
             if status not in (200, 400, 422):
                 wrong.append((row.path, query[:80], status))
-        for number, text in enumerate(
-            TEXTS
-        ):  # each text with a few of the keys, in turn: all of them meet over all lists
-            for key in KEYS[number % 5 :: 5]:
-                status = answers(api, row, world, f"q={key}={text}")
-                if status not in (200, 400, 422):
-                    wrong.append((row.path, key, text[:80], status))
     assert wrong == []
 
 
@@ -87,30 +84,42 @@ def bodies(row: Row, world: World) -> Iterator[Any]:
     yield from (None, [], [sent], "text", 7, {}, {"": sent})
 
 
-@pytest.mark.parametrize("row", WRITES, ids=lambda row: f"{row.operation}-{row.method}")
-def test_no_body_is_our_error(row: Row, world: World, api: Call) -> None:
+def test_no_body_is_our_error(world: World, api: Call) -> None:
     before, wrong = everything(), []
-    path = path_of(row, world, "sysadmin")
-    for body in bodies(row, world):
+    for row in WRITES:
+        path = path_of(row, world, "sysadmin")
         undo = transaction.savepoint()
-        response = api(row.method, path, json.dumps(body), user="sysadmin")
-        if response.status_code >= 500 or (response.status_code >= 400 and everything() != before):
-            wrong.append((str(body)[:200], response.status_code, response.content[:200]))
+        for body in bodies(row, world):
+            response = api(row.method, path, json.dumps(body), user="sysadmin")
+            if response.status_code >= 500:
+                wrong.append((row.operation, str(body)[:200], response.status_code, response.content[:200]))
+            if response.status_code < 400:
+                transaction.savepoint_rollback(undo)  # what it did is not the question here
+                undo = transaction.savepoint()
+        if everything() != before:  # of refused ones nothing is left
+            wrong.append((row.operation, "changed"))
         transaction.savepoint_rollback(undo)
+    assert wrong == [], "\n".join(map(str, wrong))
+
+
+def test_unknown_keys_are_dropped(world: World, api: Call) -> None:
+    """As in Harbor; nothing can be set by naming a column."""
+    wrong = []
+    for row in WRITES:
+        if "/metadatas/" in row.path:
+            continue  # a map of texts, which has no fields
+        sent = json.loads(body_of(row, world))
+        more = {"is_sysadmin": True, "is_superuser": True, "id": None, "deleted_at": None, "unknown": {"a": [1]}}
+        more = {name: value for name, value in more.items() if name not in sent}
+        undo = transaction.savepoint()
+        response = api(row.method, path_of(row, world, "sysadmin"), {**sent, **more}, user="sysadmin")
+        transaction.savepoint_rollback(undo)
+        if response.status_code != row.statuses["sysadmin"]:
+            wrong.append((row.operation, response.status_code, response.content))
     assert wrong == []
 
 
-@pytest.mark.parametrize("row", WRITES, ids=lambda row: f"{row.operation}-{row.method}")
-def test_unknown_keys_are_dropped(row: Row, world: World, api: Call) -> None:
-    """As in Harbor; nothing can be set by naming a column."""
-    sent = json.loads(body_of(row, world))
-    more = {"is_sysadmin": True, "is_superuser": True, "id": None, "deleted_at": None, "unknown": {"a": [1]}}
-    more = {name: value for name, value in more.items() if name not in sent}
-    response = api(row.method, path_of(row, world, "sysadmin"), {**sent, **more}, user="sysadmin")
-    assert response.status_code == row.statuses["sysadmin"], response.content
-
-
-@pytest.mark.parametrize("text", ["{", '{"a": 1', "\ufeff{}", "[" * 10_000, "nul", '{"a": NaN}', "'", ""])
+@pytest.mark.parametrize("text", ["{", '{"a": 1', "\ufeff{}", "[" * 10_000, "nul", '{"a": NaN}', "'"])
 def test_malformed_json(world: World, api: Call, text: str) -> None:
     before = everything()
     for method, path in (("POST", "/projects"), ("PUT", "/configurations"), ("POST", "/users")):

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
 from haven_api.openapi import LIST
-from haven_api.serializers import Boolean, Integer, Text
+from haven_api.serializers import Boolean, Integer, Several, Text
 from haven_api.views.base import ApiView, timestamp
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import Condition, Match
@@ -36,7 +36,7 @@ class RobotAccessBody(serializers.Serializer[Any]):
 class RobotPermissionBody(serializers.Serializer[Any]):
     kind = Text(required=False, default="", max_length=64)
     namespace = Text(required=False, default="", max_length=255)
-    access = RobotAccessBody(many=True, required=False, allow_null=True)
+    access = Several(child=RobotAccessBody(), required=False, allow_null=True)
 
 
 class RobotBody(serializers.Serializer[Any]):
@@ -47,7 +47,7 @@ class RobotBody(serializers.Serializer[Any]):
     description = Text(required=False, default="", allow_null=True, max_length=10_000)
     duration = Integer(required=False, allow_null=True)
     disable = Boolean(required=False, default=False, allow_null=True)
-    permissions = RobotPermissionBody(many=True, required=False, allow_null=True)
+    permissions = Several(child=RobotPermissionBody(), required=False, allow_null=True)
 
 
 class RobotSecretBody(serializers.Serializer[Any]):
