@@ -7,8 +7,11 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 
 from haven_core.domain.actor import Actor
-from haven_core.rbac.access import visible_projects
+from haven_core.rbac.access import projects_allowing
+from haven_core.rbac.permissions import Action, Permission, Resource
 from haven_registry.models import Blob, Manifest, PullDaily, Repository
+
+_LIST = Permission(Resource.REPOSITORY, Action.LIST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,11 @@ class FoundByName:
 
 
 def search_repositories(actor: Actor, text: str, *, limit: int) -> list[FoundByName]:
-    """The first `limit` repositories, by name, of the projects the actor may see, whose full name contains `text` in any
-    case. Three statements."""
+    """The first `limit` repositories, by name, that the actor may list, whose full name contains `text` in any case. Three
+    statements, and one more for who is somebody but no system administrator."""
     found = list(
         Repository.objects.filter(
-            deleted_at=None, full_name__icontains=text, project_id__in=visible_projects(actor).values("id")
+            deleted_at=None, full_name__icontains=text, project_id__in=projects_allowing(actor, _LIST).values("id")
         )
         .order_by("full_name")
         .values_list("id", "full_name", "project_id", "project__name", "project__is_public")[:limit]

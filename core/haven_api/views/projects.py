@@ -144,7 +144,9 @@ def _may_create(actor: Actor) -> bool:
     """Whoever has the system's permission, and users unless the configuration keeps it to administrators."""
     if evaluate(actor, Resource.PROJECT, Action.CREATE):
         return True
-    return not actor.is_robot and configuration.value("project_creation_restriction") != "adminonly"
+    if actor.is_robot or actor.limit.projects is not None:
+        return False
+    return bool(configuration.value("project_creation_restriction") != "adminonly")
 
 
 def _parameters(request: Request) -> tuple[Condition, ...]:

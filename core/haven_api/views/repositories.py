@@ -13,8 +13,8 @@ from haven_api.views.base import ApiView, timestamp
 from haven_api.views.projects import requested_project
 from haven_core.domain.actor import Actor
 from haven_core.projects.selectors import ProjectView
-from haven_core.rbac.access import visible_projects
-from haven_core.rbac.permissions import Action, Resource
+from haven_core.rbac.access import projects_allowing
+from haven_core.rbac.permissions import Action, Permission, Resource
 from haven_registry.repository_list import RepositoryView, find_repository, list_repositories
 from haven_registry.services.repositories import delete_repository, describe_repository
 
@@ -32,7 +32,9 @@ class AllRepositories(ApiView):
     def get(self, request: Request) -> Response:
         """List those of the projects the caller may see."""
         query = requested_list(request)
-        views, total = list_repositories(visible_projects(self.actor).values("id"), query)
+        views, total = list_repositories(
+            projects_allowing(self.actor, Permission(Resource.REPOSITORY, Action.LIST)).values("id"), query
+        )
         return list_response(request, query, [render_repository(view) for view in views], total)
 
 
