@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import redis
 from django.utils import timezone
 
 from haven_core.domain.actor import Actor
@@ -107,27 +108,29 @@ def test_scanners_are_known_by_their_robots() -> None:
     assert not named("scanner-x", "user")
 
 
+@pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "arrived"])
 def test_without_valkey_what_was_seen_waits(
-    site: Site, owner: Actor, queue: FakeValkey, monkeypatch: pytest.MonkeyPatch
+    site: Site, owner: Actor, queue: FakeValkey, monkeypatch: pytest.MonkeyPatch, *, is_lost: bool
 ) -> None:
-    from redis import ConnectionError as NoConnection
-
+    """Whether a batch was lost, or arrived and only the answer was: it counts once."""
     digest = push(site, "v1")
     client = Client(owner, DOCKER)
     monkeypatch.setattr(pulls, "MAX_READS", 2)
 
-    def fail(*_: Any) -> None:
-        raise NoConnection
+    def fail(name: str, text: str) -> None:
+        if not is_lost:
+            FakeValkey.rpush(queue, name, text)
+        raise redis.ConnectionError
 
     with monkeypatch.context() as broken:
-        broken.setattr(queue, "rpush", fail, raising=False)
+        broken.setattr(queue, "rpush", fail)
         for _ in range(4):
             assert client("GET", "v1") == 200
-        assert client("HEAD", "v1") == 200
         assert pulls.flush() == 0
-    assert queue.texts == []
-    client("GET", digest)
+        assert client("GET", digest) == 200
+        assert pulls.flush() == 0
     assert counted(queue) == {(digest, "v1"): 4, (digest, ""): 1}
+    assert queue.texts == []
     assert PullDaily.objects.get(tag_name="v1").day == timezone.now().date()
 
 

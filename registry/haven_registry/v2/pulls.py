@@ -47,10 +47,12 @@ class PullBuffer:
 
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the next three; held for nothing slow
         self._reads: list[_Read] = []
         self._heads: dict[_Head, float] = {}
         self._counts: dict[_Key, int] = {}
+        self._sending = threading.Lock()
+        self._unsent = ""
         self._client: redis.Redis | None = None
         self._thread: threading.Thread | None = None
 
@@ -78,30 +80,31 @@ class PullBuffer:
                 self._start()
 
     def flush(self) -> int:
-        """Send what has gathered; returns how much went. On failure it is put back."""
+        """Send what has gathered; returns the number of batches. One that failed is sent again as it was, with its id: it
+        may have arrived before the connection broke, and counts once all the same."""
         from redis import RedisError  # a quarter of a second to import: not at the start of each worker
 
+        sent = 0
+        with self._sending:
+            while text := self._unsent or self._take():
+                self._unsent = text
+                try:
+                    self._queue().rpush(QUEUE, text)
+                except RedisError as error:
+                    _log.warning("pull counts wait for Valkey: %s", error)
+                    break
+                self._unsent, sent = "", sent + 1
+        return sent
+
+    def _take(self) -> str:
+        """A batch of all that has gathered, '' of nothing."""
         with self._lock:
             reads, self._reads = self._reads, []
             heads, self._heads = self._heads, {}
             counts, self._counts = self._counts, {}
         if not (reads or heads or counts):
-            return 0
-        try:
-            self._queue().rpush(QUEUE, encode_batch(uuid.uuid4(), reads, heads, counts, datetime.now(UTC)))
-        except RedisError as error:
-            _log.warning("pull counts wait for Valkey: %s", error)
-            self._put_back(reads, heads, counts)
-            return 0
-        return len(reads) + len(heads) + len(counts)
-
-    def _put_back(self, reads: list[_Read], heads: dict[_Head, float], counts: dict[_Key, int]) -> None:
-        with self._lock:
-            # those that came meanwhile and have no room are the youngest, and at most one interval's
-            self._reads = (reads + self._reads)[:MAX_READS]
-            self._heads |= heads
-            for key, number in counts.items():
-                self._counts[key] = self._counts.get(key, 0) + number
+            return ""
+        return encode_batch(uuid.uuid4(), reads, heads, counts, datetime.now(UTC))
 
     def _queue(self) -> "redis.Redis":
         from redis import Redis
@@ -153,5 +156,5 @@ def note(found: FoundManifest, tag: str, puller: Origin, agent: str, *, is_head:
 
 
 def flush() -> int:
-    """Send this process's reads now (at a clean stop, and in tests)."""
+    """Send this process's reads now; returns the number of batches (at a clean stop, and in tests)."""
     return _buffer.flush() if _buffer is not None else 0
