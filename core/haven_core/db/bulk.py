@@ -43,7 +43,8 @@ def load(model: type[models.Model], names: Sequence[str], rows: Iterable[Sequenc
 
     Values come as the database keeps them: ids for references, digests encoded, JSON as text or as an object.
     """
-    columns = [model._meta.get_field(name).column for name in names]  # type: ignore[union-attr]
+    fields: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
+    columns = [field.column or "" for field in fields]
     quoted = ", ".join(connection.ops.quote_name(column) for column in columns)
     table = connection.ops.quote_name(model._meta.db_table)
     chunks = iter(rows)

@@ -133,4 +133,6 @@ class Batch:
 
     def charge(self, project_id: int, blobs: Mapping[str, tuple[int, SeedBlob]]) -> dict[str, int]:
         """The blobs (id and bytes by digest) to the project; ids of the charges by digest."""
-        return {digest: self.add(ProjectBlob, project_id, blob_id, blob.size) for digest, (blob_id, blob) in blobs.items()}
+        return {
+            digest: self.add(ProjectBlob, project_id, blob_id, blob.size) for digest, (blob_id, blob) in blobs.items()
+        }

@@ -90,9 +90,7 @@ def seed_blobs(wanted: list[SeedBlob], driver: StorageDriver, now: datetime) -> 
     return ids
 
 
-def _plans(
-    scale: Scale, rng: Random, projects: list[Owned], made: list[Family]
-) -> Iterator[tuple[Owned, list[Plan]]]:
+def _plans(scale: Scale, rng: Random, projects: list[Owned], made: list[Family]) -> Iterator[tuple[Owned, list[Plan]]]:
     """Each project with its repositories. The first repository is the biggest; the others' sizes follow a power law."""
     repositories = shares(scale.repositories, [(number + 5) ** -0.5 for number in range(scale.projects)])
     biggest, others = scale.biggest_repository, scale.repositories - 1
@@ -102,9 +100,11 @@ def _plans(
     counts = iter(sizes)
     for number, (owned, wanted) in enumerate(zip(projects, repositories, strict=True)):
         liked = rng.sample(made, FAMILIES_PER_PROJECT)
-        plans = [Plan(name, rng.choice(liked), next(counts), 1) for name in words.repository_names(wanted)]
-        if number == 0:
-            plans[0] = plans[0]._replace(tags_each=TAGS_IN_BIGGEST)
+        names = words.repository_names(wanted)
+        plans = [
+            Plan(name, rng.choice(liked), next(counts), 1 if number or place else TAGS_IN_BIGGEST)
+            for place, name in enumerate(names)
+        ]
         yield owned, plans
 
 

@@ -1,5 +1,7 @@
 """Names of people, projects and repositories, in a fixed order and each once."""
 
+# ruff: noqa: SIM905  # words are easier to read and to change without quotes around each
+
 from itertools import product
 
 _FIRST = (
