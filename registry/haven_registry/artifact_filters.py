@@ -13,7 +13,7 @@ from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
 from haven_registry.oci.media_types import INDEX_TYPES
 
-_COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
+COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
 _NAMED_CONFIG = r"^application/vnd\.[^.+/]+\.{}\.config([+.].*)?$"
 _ANY_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
@@ -32,7 +32,7 @@ def is_accessory() -> Q:
     """Manifests that belong to another: by their subject, or by a tag in Cosign's scheme."""
     # a range of names in one repository: the unique index answers it, whatever other tags there are
     named = Tag.objects.filter(repository_id=OuterRef("repository_id"), name__gte="sha256-", name__lt="sha512.")
-    cosign = named.filter(manifest_id=OuterRef("pk"), name__regex=_COSIGN_TAGS)
+    cosign = named.filter(manifest_id=OuterRef("pk"), name__regex=COSIGN_TAGS)
     return Q(subject_digest__isnull=False) | Q(Exists(cosign))
 
 

@@ -49,6 +49,13 @@ class Manifest(models.Model):
                 name="manifest_referrers",
             ),
             models.Index(fields=["purge_after"], condition=Q(purge_after__isnull=False), name="manifest_purge"),
+            models.Index(
+                "repository",
+                F("pushed_at").desc(),
+                F("id").desc(),
+                condition=Q(deleted_at=None),
+                name="manifest_newest",
+            ),
         ]
 
 
