@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Sum
 
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_registry.artifact_filters import COSIGN_TAGS
 from haven_registry.errors import RepositoryUnknown
@@ -53,7 +53,7 @@ class RepositoryPlace(NamedTuple):
 def list_repositories(project_ids: Any, query: ListQuery) -> tuple[list[RepositoryView], int]:
     """A page of the repositories of some projects (ids, or a query of them), and the number of all. Five statements."""
     found = LISTING.narrow(Repository.objects.filter(project_id__in=project_ids, deleted_at=None), query)
-    return _views(LISTING.page(found, query).values_list(*_COLUMNS)), found.count()
+    return _views(LISTING.page(found, query).values_list(*_COLUMNS)), total(found)
 
 
 def find_repository(project_id: int, name: str) -> RepositoryView:

@@ -75,9 +75,15 @@ def test_statements_do_not_grow_with_the_rows(api: Call, seeded: None) -> None:
         assert api("GET", f"{paged}{FEW}", user="root").status_code == 200, path
         counts = []
         for size in (FEW, MANY):
-            with CaptureQueriesContext(connection) as captured:
-                rows = api("GET", f"{paged}{size}", user="root").json()
-            counts.append((len(captured), len(rows)))
+            # of two, since what is kept for some seconds is read again now and then
+            counts.append(min(_ask(api, f"{paged}{size}") for _ in range(2)))
         assert counts == [(counts[0][0], FEW), (counts[0][0], MANY)], path
         found[path] = counts[0][0]
     assert found == baseline()
+
+
+def _ask(api: Call, path: str) -> tuple[int, int]:
+    """Statements and rows."""
+    with CaptureQueriesContext(connection) as captured:
+        rows = api("GET", path, user="root").json()
+    return len(captured), len(rows)

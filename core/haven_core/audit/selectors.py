@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from haven_core.audit.models import AuditLog
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
 from haven_core.rbac.access import projects_permitting
@@ -59,7 +59,7 @@ def list_entries(actor: Actor, query: ListQuery, *, project_id: int | None = Non
     rows = LISTING.page(found, query).values_list(
         "id", "op_time", "username", "address", "operation", "resource_type", "resource", "description", "is_success"
     )
-    return [AuditEntry(*row) for row in rows], found.count()
+    return [AuditEntry(*row) for row in rows], total(found)
 
 
 def _visible(actor: Actor) -> "QuerySet[AuditLog, AuditLog]":
