@@ -34,11 +34,16 @@ def read_plain_artifact(project: str, name: str, digest: str) -> tuple[Repositor
     rows = backend.prepared(_FIND, f"{side_tags}.", f"{side_tags}/", full_name, key)
     if not rows:
         return None
-    repository_id, project_id, manifest_id, *columns = rows[0][:8]
+    repository_id, project_id, manifest_id, media_type, artifact_type, config_type, payload_size, total_size = rows[0][
+        :8
+    ]
     pushed_at, extra, annotations, children, pulled, is_subject, is_signed = rows[0][8:]
     if json.loads(children) or is_subject or is_signed:
         return None
-    row = ManifestRow(manifest_id, digest, *columns, backend.as_datetime(pushed_at))
+    row = ManifestRow(
+        manifest_id, digest, media_type, artifact_type, config_type, payload_size, total_size,
+        backend.as_datetime(pushed_at),
+    )  # fmt: skip
     tags = [
         TagView(tag_id, tag, manifest_id, backend.as_datetime(moved), backend.as_datetime(at) if at else None)
         for tag_id, tag, moved, at in backend.prepared(_TAGS, key, manifest_id, MAX_INLINE_TAGS)

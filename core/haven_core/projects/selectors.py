@@ -107,7 +107,8 @@ def project_exists(name: str) -> bool:
 
 
 def _columns(found: "QuerySet[Project, Project]") -> "QuerySet[Any, Any]":
-    return found.annotate(owner_name=F("owner__username")).values(*_COLUMNS)
+    columns: QuerySet[Any, Any] = found.annotate(owner_name=F("owner__username")).values(*_COLUMNS)
+    return columns
 
 
 def _views(rows: Iterable[dict[str, Any]], actor: Actor) -> list[ProjectView]:
