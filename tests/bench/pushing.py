@@ -33,16 +33,16 @@ def push_at_once(
     """What was pushed until `seconds` were over, and the time it took. Each client pushes one artifact after another, as
     `oras push` does: is the config there, begin an upload, send the layer, put the manifest."""
     done, lock = Pushed(), threading.Lock()
-    repositories = {f"{project}/{'app' if one_repository else f'app-{number}'}" for number in range(clients)}
-    token = _token(server, repositories)
-    for repository in repositories:
+    names = [f"{project}/{'app' if one_repository else f'app-{number}'}" for number in range(clients)]
+    tokens = {repository: _token(server, repository) for repository in set(names)}
+    for repository, token in tokens.items():
         _push_blob(_Connection(server.host_port, token), repository, _CONFIG)
     ready = threading.Barrier(clients + 1)
     ends: list[float] = []
 
     def client(number: int) -> None:
-        connection = _Connection(server.host_port, token)
-        repository = f"{project}/{'app' if one_repository else f'app-{number}'}"
+        repository = names[number]
+        connection = _Connection(server.host_port, tokens[repository])
         ready.wait()
         while time.monotonic() < ends[0]:
             began = time.monotonic()
@@ -109,11 +109,11 @@ def _push(connection: _Connection, repository: str, layer: bytes, nonce: str) ->
     return len(payload) + len(layer)
 
 
-def _token(server: HavenServer, repositories: set[str]) -> str:
+def _token(server: HavenServer, repository: str) -> str:
     pair = base64.b64encode(f"{server.admin_user}:{server.admin_password}".encode()).decode()
-    scopes = "&".join(f"scope=repository:{name}:pull,push" for name in sorted(repositories))
+    query = f"service=haven-registry&scope=repository:{repository}:pull,push"
     connection = http.client.HTTPConnection(server.host_port, timeout=60)
-    connection.request("GET", f"/service/token?service=haven&{scopes}", headers={"Authorization": f"Basic {pair}"})
+    connection.request("GET", f"/service/token?{query}", headers={"Authorization": f"Basic {pair}"})
     answer = connection.getresponse()
     said = answer.read()
     if answer.status != 200:
