@@ -11,7 +11,7 @@ from haven_registry.models import ArtifactLabel, Manifest, ManifestChild, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
 
-_COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
+COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
 
 
 def is_tagged() -> Q:
@@ -44,7 +44,7 @@ def standing_alone(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
 def _cosign_tags() -> "QuerySet[Tag]":
     # a range of names in one repository: the unique index answers it, whatever other tags there are
     named = Tag.objects.filter(repository_id=OuterRef("repository_id"), name__gte="sha256-", name__lt="sha512.")
-    return named.filter(manifest_id=OuterRef("pk"), name__regex=_COSIGN_TAGS, manifest__kind__in=kinds.BY_COSIGN_TAG)
+    return named.filter(manifest_id=OuterRef("pk"), name__regex=COSIGN_TAGS, manifest__kind__in=kinds.BY_COSIGN_TAG)
 
 
 def tag_condition(condition: Condition) -> Q:

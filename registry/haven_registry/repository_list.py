@@ -3,15 +3,17 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Count, Max, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Sum
 
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
-from haven_registry.artifact_list import base_artifacts
+from haven_registry.artifact_filters import COSIGN_TAGS
+from haven_registry.artifacts import kinds
 from haven_registry.errors import RepositoryUnknown
-from haven_registry.models import Manifest, PullDaily, Repository
+from haven_registry.models import Manifest, ManifestChild, PullDaily, Repository, Tag
+from haven_registry.oci.media_types import INDEX_TYPES
 
 LISTING = Listing(
     filters={
@@ -25,6 +27,7 @@ LISTING = Listing(
     order=("-created_at", "-id"),
 )
 _COLUMNS = ("id", "project_id", "full_name", "description", "created_at")
+_PLACE = ("id", "project_id", "full_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,18 @@ class RepositoryView:
     updated_at: datetime
 
 
+class RepositoryPlace(NamedTuple):
+    """Which live repository something is in."""
+
+    id: int
+    project_id: int
+    full_name: str
+
+
 def list_repositories(project_ids: Any, query: ListQuery) -> tuple[list[RepositoryView], int]:
     """A page of the repositories of some projects (ids, or a query of them), and the number of all. Five statements."""
     found = LISTING.narrow(Repository.objects.filter(project_id__in=project_ids, deleted_at=None), query)
-    return _views(LISTING.page(found, query).values_list(*_COLUMNS)), found.count()
+    return _views(LISTING.page(found, query).values_list(*_COLUMNS)), total(found)
 
 
 def find_repository(project_id: int, name: str) -> RepositoryView:
@@ -56,16 +67,42 @@ def find_repository(project_id: int, name: str) -> RepositoryView:
     return views[0]
 
 
-def find_repositories(ids: Collection[int]) -> dict[int, RepositoryView]:
-    """Live repositories by id. Four statements."""
+def locate_repository(project_id: int, name: str) -> RepositoryPlace:
+    """A live repository by its name below the project, for who wants to know nothing more of it. Raises
+    RepositoryUnknown."""
+    found = Repository.objects.filter(project_id=project_id, name=name, deleted_at=None)
+    row = found.values_list(*_PLACE).first()
+    if row is None:
+        raise RepositoryUnknown
+    return RepositoryPlace(*row)
+
+
+def locate_repositories(ids: Collection[int]) -> dict[int, RepositoryPlace]:
+    """Live repositories by id. One statement."""
     found = Repository.objects.filter(id__in=ids, deleted_at=None)
-    return {view.id: view for view in _views(found.values_list(*_COLUMNS))}
+    return {row[0]: RepositoryPlace(*row) for row in found.values_list(*_PLACE)}
+
+
+def _listed(ids: Collection[int]) -> "QuerySet[Manifest, Manifest]":
+    """The artifacts that the lists of these repositories show: artifact_list.base_artifacts, for counting. What is left
+    out is looked up once for all repositories, where a question for each manifest takes eight times as long."""
+    cosign = Tag.objects.filter(
+        repository_id__in=ids, name__gte="sha256-", name__lt="sha512.", name__regex=COSIGN_TAGS,
+        manifest__kind__in=kinds.BY_COSIGN_TAG,
+    )  # fmt: skip
+    tagged = Tag.objects.filter(manifest_id=OuterRef("child_id"))
+    untagged_children = ManifestChild.objects.filter(
+        ~Exists(tagged), parent__repository_id__in=ids, parent__media_type__in=INDEX_TYPES, parent__deleted_at=None
+    )
+    live = Manifest.objects.filter(repository_id__in=ids, deleted_at=None, subject_digest=None)
+    hidden = cosign.values("manifest_id"), untagged_children.values("child_id")
+    return live.exclude(id__in=hidden[0]).exclude(id__in=hidden[1])
 
 
 def _views(rows: "Iterable[Any]") -> list[RepositoryView]:
     found = list(rows)
     ids = [row[0] for row in found]
-    artifacts = _by_repository(base_artifacts(Manifest.objects.filter(repository_id__in=ids)), ids, Count("id"))
+    artifacts = _by_repository(_listed(ids), ids, Count("id"))
     pushed = _by_repository(Manifest.objects.filter(repository_id__in=ids, deleted_at=None), ids, Max("pushed_at"))
     pulls = _by_repository(PullDaily.objects.filter(repository_id__in=ids), ids, Sum("pulls"))
     return [

@@ -1,7 +1,7 @@
 """Repositories."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from haven_core.db.fields import NameField
 from haven_core.db.keys import reference
@@ -37,4 +37,15 @@ class Repository(models.Model):
         ]
         indexes = [
             models.Index(fields=["purge_after"], condition=Q(purge_after__isnull=False), name="repository_purge"),
+            # the lists' order, of all and of one project; with the project inside, they also count without the table
+            models.Index(
+                F("created_at").desc(),
+                F("id").desc(),
+                "project",
+                condition=Q(deleted_at=None),
+                name="repository_newest",
+            ),
+            models.Index(
+                "project", F("created_at").desc(), F("id").desc(), condition=Q(deleted_at=None), name="repository_in"
+            ),
         ]
