@@ -53,14 +53,14 @@ def secrets(world: World) -> dict[str, str]:
     keys = {name: f"Canary-{name}" for name, key in KEYS.items() if key.is_secret}
     update(keys)
     owner = Actor("user", world.names["projectAdmin"], "projectAdmin", is_sysadmin=False)
-    token = create_token(owner, name="n", scope="full")
+    token = create_token(owner, name="canary", scope="full")
     robots = {f"secret of {name}": secret for name, (_, secret) in world.logins.items() if secret != PASSWORD}
     assert len(keys) >= 3
     assert len(robots) == 4
     return {
         "password": PASSWORD, "other password": OTHER_PASSWORD, "personal token": token.secret, **keys, **robots,
         "secret key": config().secret_key,
-        "hash of a personal token": PersonalToken.objects.get().hash,
+        **{f"hash of a personal token {row.pk}": row.hash for row in PersonalToken.objects.all()},
         **{f"hash of a password {row.pk}": row.password for row in User.objects.all()},
         **{f"hash of a robot's secret {row.pk}": row.hash for row in RobotSecret.objects.all()},
     }  # fmt: skip
