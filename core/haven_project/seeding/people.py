@@ -42,10 +42,10 @@ def seed_people(scale: Scale, rng: Random, end: datetime, password_hash: str) ->
     users = list(zip(next_ids(User), names, strict=False))
     load(
         User,
-        ("id", "username", "email", "realname", "comment", "password", "is_sysadmin", "is_active",
+        ("id", "username", "email", "realname", "comment", "password", "is_sysadmin", "is_auditor", "is_active",
          "must_change_password", "credential_epoch", "created_at", "updated_at"),
         [
-            (user_id, name, f"{name}@example.com", name.replace(".", " ").title(), "", password_hash, False, True,
+            (user_id, name, f"{name}@example.com", name.replace(".", " ").title(), "", password_hash, False, False, True,
              False, 0, end - timedelta(days=730), end - timedelta(days=730))
             for user_id, name in users
         ],
