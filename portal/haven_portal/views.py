@@ -10,7 +10,7 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 _STATIC = Path(__file__).parent / "static" / "haven_portal"
-_CSP = (
+CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -22,7 +22,7 @@ def index(request: HttpRequest) -> HttpResponse:
     external = urlsplit(settings.HAVEN.external_url).netloc
     context = {"registry": external or request.get_host(), "is_chinese": (get_language() or "").startswith("zh")}
     response = render(request, "haven_portal/index.html", context)
-    response["Content-Security-Policy"] = _CSP
+    response["Content-Security-Policy"] = CSP
     return response
 
 
