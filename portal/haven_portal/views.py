@@ -9,8 +9,11 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
-_STYLE = Path(__file__).parent / "static" / "haven_portal" / "haven.css"
-_CSP = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_STATIC = Path(__file__).parent / "static" / "haven_portal"
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 @require_safe
@@ -19,13 +22,23 @@ def index(request: HttpRequest) -> HttpResponse:
     external = urlsplit(settings.HAVEN.external_url).netloc
     context = {"registry": external or request.get_host(), "is_chinese": (get_language() or "").startswith("zh")}
     response = render(request, "haven_portal/index.html", context)
-    response["Content-Security-Policy"] = _CSP
+    response["Content-Security-Policy"] = CSP
     return response
 
 
 @require_safe
 def style(_: HttpRequest) -> FileResponse:
     """GET /static/haven.css."""
-    response = FileResponse(_STYLE.open("rb"), content_type="text/css; charset=utf-8")
+    return _asset("haven.css", "text/css; charset=utf-8")
+
+
+@require_safe
+def theme(_: HttpRequest) -> FileResponse:
+    """GET /static/theme.js: the theme of the system, before the first paint."""
+    return _asset("theme.js", "text/javascript; charset=utf-8")
+
+
+def _asset(name: str, content_type: str) -> FileResponse:
+    response = FileResponse((_STATIC / name).open("rb"), content_type=content_type)
     response["Cache-Control"] = "public, max-age=300"
     return response
