@@ -23,8 +23,12 @@ def main() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     subprocess.run([*_ADMIN, *_MAKE], cwd=PACKAGE, env=environment, check=True)
     # a moment in the head would differ each time, and so conflict in each merge
-    CATALOGUE.write_text(re.sub(r'^"(POT-Creation|PO-Revision)-Date:.*\n', "", CATALOGUE.read_text(), flags=re.MULTILINE))
-    subprocess.run([*_ADMIN, "compilemessages", "--locale=zh_Hans", "--verbosity=0"], cwd=PACKAGE, env=environment, check=True)
+    CATALOGUE.write_text(
+        re.sub(r'^"(POT-Creation|PO-Revision)-Date:.*\n', "", CATALOGUE.read_text(), flags=re.MULTILINE)
+    )
+    subprocess.run(
+        [*_ADMIN, "compilemessages", "--locale=zh_Hans", "--verbosity=0"], cwd=PACKAGE, env=environment, check=True
+    )
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ class ProjectForm(forms.Form):
 class QuotaForm(forms.Form):
     """A limit, in a unit that people use; empty is unlimited."""
 
-    limit = forms.DecimalField(label=_("Storage limit"), required=False, min_value=0.01, decimal_places=2, max_digits=12)
+    limit = forms.DecimalField(
+        label=_("Storage limit"), required=False, min_value=0.01, decimal_places=2, max_digits=12
+    )
     unit = forms.ChoiceField(label=_("Unit"), choices=[(unit, unit) for unit in UNITS], initial="GiB")
 
     @property

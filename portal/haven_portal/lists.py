@@ -26,7 +26,9 @@ class ListState:
     filters: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, request: HttpRequest, *, sorts: Collection[str], default: str = "", filters: Collection[str] = ()) -> "ListState":
+    def of(
+        cls, request: HttpRequest, *, sorts: Collection[str], default: str = "", filters: Collection[str] = ()
+    ) -> "ListState":
         """Read it; what can't be understood is as if it were not there."""
         sort = request.GET.get("sort", default)
         if sort.removeprefix("-") not in sorts:
@@ -38,7 +40,11 @@ class ListState:
             page=min(max(_number(request.GET.get("page", "")), 1), _MAX_PAGE),
             per=per if per in PER_PAGE else PER_PAGE[0],
             sorts=sorts,
-            filters={key: request.GET[key].strip()[:255].replace("\0", "") for key in filters if request.GET.get(key, "").strip()},
+            filters={
+                key: request.GET[key].strip()[:255].replace("\0", "")
+                for key in filters
+                if request.GET.get(key, "").strip()
+            },
         )
 
     def query(self, *conditions: Condition) -> ListQuery:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.contrib.messages.storage.cookie import CookieStorage
+from django.core.exceptions import DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -38,7 +39,9 @@ POLICY = (
 _READS = ("GET", "HEAD")
 
 
-@method_decorator(gzip_page, name="dispatch")  # adds random bytes against BREACH; the token is masked anew each time too
+@method_decorator(
+    gzip_page, name="dispatch"
+)  # adds random bytes against BREACH; the token is masked anew each time too
 class Page(View):
     """A page. needs_login: nobody is sent to sign in, and comes back. section: the navigation's line that is current.
 
@@ -211,8 +214,11 @@ def safe_next(request: HttpRequest) -> str:
 
 
 def registry_host(request: HttpRequest) -> str:
-    """What stands before the first slash of an image's name."""
-    return urlsplit(config().external_url).netloc or request.get_host()
+    """What stands before the first slash of an image's name; '' on the page that says that the Host is impossible."""
+    try:
+        return urlsplit(config().external_url).netloc or request.get_host()
+    except DisallowedHost:
+        return ""
 
 
 def theme_of(request: HttpRequest) -> str:

@@ -41,8 +41,12 @@ def icon(name: str, size: str = "") -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def csrf(context: template.Context) -> SafeString:
-    """The hidden field without which no form is taken. In every form that posts."""
-    token = tokens.token_for(context["request"].COOKIES[tokens.COOKIE])
+    """The hidden field without which no form is taken. In every form that posts. '' on the page of an error so early that
+    the browser has no cookie yet."""
+    cookie = context["request"].COOKIES.get(tokens.COOKIE, "")
+    if not tokens.is_genuine(cookie):
+        return SafeString("")
+    token = tokens.token_for(cookie)
     return format_html('<input type="hidden" name="{}" value="{}">', tokens.FORM_FIELD, token)
 
 

@@ -25,7 +25,9 @@ class Projects(Page):
     def get(self, _request: HttpRequest) -> HttpResponseBase:
         return self.show(ProjectForm(), QuotaForm())
 
-    def show(self, form: ProjectForm, quota: QuotaForm, *, is_open: bool = False, status: int = 200) -> HttpResponseBase:
+    def show(
+        self, form: ProjectForm, quota: QuotaForm, *, is_open: bool = False, status: int = 200
+    ) -> HttpResponseBase:
         """The list, with the dialog for a new project."""
         state = ListState.of(
             self.request, sorts=("name", "creation_time", "update_time"), default="name", filters=("q", "access")

@@ -3,9 +3,9 @@
 from django.http import HttpRequest, HttpResponseBase
 
 from haven_core.domain.conditions import Condition, ListQuery, Match
-from haven_core.projects.selectors import list_projects
+from haven_core.projects.selectors import ProjectView, list_projects
 from haven_portal.page import Page, registry_host
-from haven_registry.search import search_repositories
+from haven_registry.search import FoundByName, search_repositories
 
 MAX_FOUND = 50  # of each kind
 _MAX_TEXT = 255
@@ -17,7 +17,8 @@ class Search(Page):
     def get(self, request: HttpRequest) -> HttpResponseBase:
         typed = request.GET.get("q", "").replace("\0", "").strip()[:_MAX_TEXT]
         text = _name_in(typed, registry_host(request))
-        projects, repositories = [], []
+        projects: list[ProjectView] = []
+        repositories: list[FoundByName] = []
         if text:
             conditions = (Condition("name", Match.CONTAINS, (text,)),)
             projects, _ = list_projects(self.actor, ListQuery(conditions, limit=MAX_FOUND))

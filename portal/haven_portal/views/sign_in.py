@@ -27,7 +27,11 @@ class SignInForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["username"].widget.attrs |= {"autocomplete": "username", "autocapitalize": "none", "autofocus": True}
+        self.fields["username"].widget.attrs |= {
+            "autocomplete": "username",
+            "autocapitalize": "none",
+            "autofocus": True,
+        }
 
 
 class SignIn(Page):
@@ -70,7 +74,9 @@ class SignOut(Page):
     works_before_password_change = True
 
     def get(self, _request: HttpRequest) -> HttpResponseBase:
-        return self.render("account/sign_out.html") if not self.actor.is_anonymous else see_other(safe_next(self.request))
+        return (
+            self.render("account/sign_out.html") if not self.actor.is_anonymous else see_other(safe_next(self.request))
+        )
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         close_session(request.COOKIES.get(COOKIE, ""), address=request.META.get("REMOTE_ADDR", ""))
