@@ -16,7 +16,6 @@ PAGES = (
     "/projects/looks/settings/delete", "/me/password", "/-/ui", "/nothing",
 )  # fmt: skip
 STRANGERS = ("/", "/sign-in", "/projects/")
-VARIANTS = (("en-US", "light"), ("zh-CN", "dark"), ("en-US", "dark"), ("zh-CN", "light"))
 WIDTHS = (390, 768, 1440)
 
 
@@ -27,7 +26,12 @@ def looks(site: Site) -> None:
     api = site.server.api
     assert api("POST", "/projects/looks/members", json={"role_id": 2, "member_user": {"username": site.user()}}).ok
     project_id = api("GET", "/projects/looks").json()["project_id"]
-    label = {"name": "a label with a name that goes on and on" * 2, "color": "#2F9E44", "scope": "p", "project_id": project_id}
+    label = {
+        "name": "a label with a name that goes on and on" * 2,
+        "color": "#2F9E44",
+        "scope": "p",
+        "project_id": project_id,
+    }
     assert api("POST", "/labels", json=label).ok
     access = [{"resource": "repository", "action": action} for action in ("pull", "push")]
     robot = {"name": "x" * 60, "level": "project", "duration": -1, "description": "d" * 200}
@@ -35,22 +39,23 @@ def looks(site: Site) -> None:
     assert api("POST", "/robots", json=robot).ok
 
 
-@pytest.mark.parametrize(("language", "theme"), VARIANTS)
+@pytest.mark.parametrize("language", ["en-US", "zh-CN"])
 @pytest.mark.usefixtures("looks")
-def test_pages(visit: Callable[..., Page], site: Site, language: str, theme: str) -> None:
+def test_pages(visit: Callable[..., Page], site: Site, language: str) -> None:
     found: list[str] = []
-    page = visit("/", language=language, theme=theme, bypass_csp=True)
-    _look(page, site, PAGES, found)
-    _look(visit("/", user="", language=language, theme=theme, bypass_csp=True), site, STRANGERS, found)
+    _look(visit("/", language=language, bypass_csp=True), site, PAGES, found)
+    _look(visit("/", user="", language=language, bypass_csp=True), site, STRANGERS, found)
     assert found == []
 
 
 def _look(page: Page, site: Site, paths: tuple[str, ...], found: list[str]) -> None:
     for path in paths:
         page.goto(site.url + path)
-        for violation in Axe().run(page).response["violations"]:
-            nodes = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
-            found.append(f"{path} {violation['id']}: {nodes}")
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            for violation in Axe().run(page).response["violations"]:
+                nodes = "; ".join(node["html"][:200] for node in violation["nodes"][:3])
+                found.append(f"{path} {theme} {violation['id']}: {nodes}")
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             if page.evaluate("document.documentElement.scrollWidth") > width:
