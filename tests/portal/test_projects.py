@@ -27,6 +27,16 @@ def test_who_sees_which(signed_in: SignedIn, projects: dict[str, int], browser: 
     assert signed_in("root").get("/projects/missing/").status_code == 404
 
 
+def test_harbors_addresses_lead_here(signed_in: SignedIn, projects: dict[str, int], browser: Browser) -> None:
+    guest, number = signed_in("guest"), projects["private"]
+    assert guest.get(f"/harbor/projects/{number}/repositories/x/artifacts-tab")["Location"] == "/projects/private/"
+    assert guest.get(f"/harbor/projects/{number}/members")["Location"] == "/projects/private/members"
+    assert guest.get("/harbor/projects")["Location"] == "/projects/"
+    assert browser.get("/account/sign-in")["Location"] == "/sign-in"
+    assert signed_in("stranger").get(f"/harbor/projects/{number}").status_code == 403
+    assert browser.get(f"/harbor/projects/{number}")["Location"].startswith("/sign-in")
+
+
 def test_search_finds_what_may_be_seen(signed_in: SignedIn, projects: dict[str, int]) -> None:
     assert "/projects/private/" not in signed_in("stranger").text("/search?q=priv")
     assert "/projects/private/" in signed_in("guest").text("/search?q=priv")
