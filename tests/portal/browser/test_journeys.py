@@ -142,7 +142,7 @@ def test_19_members(site: Site, visit: Visit) -> None:
     expect(tabs).not_to_contain_text("Settings")
     expect(theirs.get_by_role("link", name="Add member")).to_have_count(0)
     theirs.goto(f"{site.url}/projects/{name}/settings")
-    expect(theirs.get_by_role("heading", level=2)).to_have_text("You have no access")
+    expect(theirs.get_by_role("heading", level=1)).to_have_text("You have no access")
 
     page.get_by_label(f"Role of {user}").select_option(label="Project admin")
     expect(page.locator("#toasts")).to_contain_text(f"The role of {user} is changed.")
@@ -157,7 +157,7 @@ def test_19_members(site: Site, visit: Visit) -> None:
     question.get_by_role("button", name="Remove").click()
     expect(page.locator("#toasts")).to_contain_text(f"{user} is no member any more.")
     theirs.reload()
-    expect(theirs.get_by_role("heading", level=2)).to_have_text("You have no access")
+    expect(theirs.get_by_role("heading", level=1)).to_have_text("You have no access")
 
 
 def test_20_robot(site: Site, visit: Visit) -> None:
