@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from haven_api.errors import CODES
@@ -35,6 +36,8 @@ class CrossSiteGuard:
         refusal = _refusal(request, sent) if is_unsafe else None
         needs_token = SESSION_COOKIE in request.COOKIES or not request.path.startswith("/api/")
         if refusal is not None and needs_token:
+            if not request.path.startswith(("/api/", "/c/")):
+                raise PermissionDenied(refusal)  # a person's: the page for 403
             return JsonResponse(envelope(CODES[403], refusal), status=403)
         request.META[_MARK] = is_unsafe and refusal is None
         cookie = request.COOKIES[csrf.COOKIE] = sent if csrf.is_genuine(sent) else csrf.new_cookie()

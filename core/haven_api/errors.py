@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views import defaults
+from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -66,18 +65,19 @@ def unknown_path(_request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
     return JsonResponse(envelope(CODES[404], "path not found"), status=404)
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(_request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
     """Django's handler400: what fails before a view, such as an impossible Host."""
-    if request.path.startswith("/api/"):
-        return JsonResponse(envelope(CODES[400], "bad request"), status=400)
-    return defaults.bad_request(request, exception)
+    return JsonResponse(envelope(CODES[400], "bad request"), status=400)
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
+def forbidden(_request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
+    """Django's handler403."""
+    return JsonResponse(envelope(CODES[403], "forbidden"), status=403)
+
+
+def server_error(_request: HttpRequest) -> JsonResponse:
     """Django's handler500: what fails around a view. Django has logged it."""
-    if request.path.startswith("/api/"):
-        return JsonResponse(INTERNAL, status=500)
-    return defaults.server_error(request)
+    return JsonResponse(INTERNAL, status=500)
 
 
 def request_id(request: Any) -> str:

@@ -50,14 +50,15 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LANGUAGE_COOKIE_NAME = "haven_language"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
+    "haven_portal",  # first: its translations go before those of packages
     "rest_framework",
     "haven_core",
     "haven_registry",
     "haven_gc",
     "haven_api",
-    "haven_portal",
 ]
 MIDDLEWARE = [
     "haven_api.middleware.RequestId",

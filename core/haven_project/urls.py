@@ -4,8 +4,10 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from haven_api.views import sessions
 
-handler400 = "haven_api.errors.bad_request"
-handler500 = "haven_api.errors.server_error"
+handler400 = "haven_project.handlers.bad_request"
+handler403 = "haven_project.handlers.forbidden"
+handler404 = "haven_project.handlers.not_found"
+handler500 = "haven_project.handlers.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("haven_api.urls")),

@@ -50,6 +50,8 @@ APT_PROGRAMS = {
     "postgres": ("postgresql", ["--version"]),
     "strace": ("strace", ["--version"]),
     "redis-server": ("redis-server", ["--version"]),
+    "xgettext": ("gettext", ["--version"]),
+    "chromium": ("chromium", ["--version"]),
 }
 SEARCHED = (*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin", "/usr/local/sbin")
 APT_LIMIT = 560  # seconds; the package lock may be held by the system's own updates

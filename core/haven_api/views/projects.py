@@ -16,16 +16,15 @@ from haven_api.serializers import ProjectBody
 from haven_api.views.base import ApiView, timestamp
 from haven_api.views.cve_allowlist import render_allowlist, save_allowlist
 from haven_core.accounts.selectors import first_sysadmin_id
-from haven_core.configuration import selectors as configuration
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import Condition, Match
 from haven_core.domain.project_metadata import PUBLIC, RETENTION, checked
 from haven_core.domain.roles import Role, strongest
 from haven_core.errors import BadRequest, Forbidden
 from haven_core.projects import selectors, services
+from haven_core.projects.creation import limit_of_new_project, may_create_project
 from haven_core.projects.metadata import shown, update_metadata
 from haven_core.projects.selectors import ProjectView
-from haven_core.quotas.services import default_limit, parse_limit
 from haven_core.rbac.permissions import Action, Resource, evaluate, require
 
 _ID = re.compile(r"[0-9]{1,18}")
@@ -58,7 +57,7 @@ class Projects(ApiView):
         sent = body.validated_data
         if sent.get("registry_id") is not None:
             raise Forbidden if not actor.is_sysadmin else BadRequest("proxy cache projects are not supported")
-        if not _may_create(actor):
+        if not may_create_project(actor):
             raise Forbidden("Only system admin can create project")
         metadata = checked(sent_metadata(sent))
         if metadata.get(RETENTION):
@@ -69,7 +68,7 @@ class Projects(ApiView):
             owner_id=first_sysadmin_id() if actor.is_robot else actor.user_id,
             is_public=is_public,
             metadata=metadata,
-            hard_bytes=_new_limit(actor, sent.get("storage_limit")),
+            hard_bytes=limit_of_new_project(actor, sent.get("storage_limit")),
             created_by=actor.name,
         )
         by_name = boolean_header(request, "X-Resource-Name-In-Location")
@@ -140,15 +139,6 @@ def render_project(view: ProjectView, actor: Actor) -> dict[str, Any]:
     }
 
 
-def _may_create(actor: Actor) -> bool:
-    """Whoever has the system's permission, and users unless the configuration keeps it to administrators."""
-    if evaluate(actor, Resource.PROJECT, Action.CREATE):
-        return True
-    if actor.is_robot or actor.limit.projects is not None:
-        return False
-    return bool(configuration.value("project_creation_restriction") != "adminonly")
-
-
 def _parameters(request: Request) -> tuple[Condition, ...]:
     """Harbor's parameters that are older than `q`."""
     boolean_parameter(request, "public")
@@ -161,10 +151,3 @@ def sent_metadata(sent: Mapping[str, Any]) -> dict[str, str]:
     if sent.get("public") is not None:
         metadata.setdefault(PUBLIC, "true" if sent["public"] else "false")
     return metadata
-
-
-def _new_limit(actor: Actor, storage_limit: int | None) -> int | None:
-    """hard_bytes of a new project: what a system administrator says, else the default, also for nothing and 0."""
-    if not actor.is_sysadmin or not storage_limit:
-        return default_limit()
-    return parse_limit(storage_limit)

@@ -5,7 +5,6 @@ CrossSiteGuard stands in front of each: the POSTs need its token.
 
 from http import HTTPStatus
 
-from django.http import HttpRequest
 from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +14,7 @@ from haven_api.views.base import ApiView
 from haven_core.accounts import policy
 from haven_core.accounts.credentials import verify_basic
 from haven_core.accounts.selectors import account_exists
-from haven_core.accounts.sessions import COOKIE, close_session, open_session
+from haven_core.accounts.sessions import COOKIE, close_session, open_session, set_session_cookie
 from haven_core.errors import BadRequest, PreconditionRefused, envelope
 
 
@@ -36,7 +35,7 @@ class Login(ApiView):
             return Response(envelope(CODES[401], "Invalid user name or password"), status=HTTPStatus.UNAUTHORIZED)
         response = Response(status=HTTPStatus.OK)
         value = open_session(actor, replaces=request.COOKIES.get(COOKIE, ""), address=address)
-        set_session_cookie(request, response, value)
+        set_session_cookie(response, value, is_secure=request.is_secure())
         return response
 
 
@@ -74,8 +73,3 @@ class UserExists(ApiView):
 def _field(request: Request, name: str) -> str:
     """A field of the form; '' when it is missing."""
     return str(request.data.get(name, "")) if isinstance(request.data, dict) else ""
-
-
-def set_session_cookie(request: Request | HttpRequest, response: Response, value: str) -> None:
-    """Give the browser its session; the cookie goes with the browser, the session by itself ends earlier."""
-    response.set_cookie(COOKIE, value, httponly=True, samesite="Lax", secure=request.is_secure(), path="/")

@@ -15,11 +15,10 @@ from haven_api.paging import requested_page
 from haven_api.query import boolean_parameter, text_parameters
 from haven_api.serializers.users import AuditorBody, PasswordBody, ProfileBody, SysadminBody, UserBody
 from haven_api.views.base import ApiView, requested_id, timestamp
-from haven_api.views.sessions import set_session_cookie
 from haven_core.accounts import passwords, policy, selectors, services
 from haven_core.accounts.profiles import check_profile
 from haven_core.accounts.selectors import Account
-from haven_core.accounts.sessions import LiveSession, open_session
+from haven_core.accounts.sessions import LiveSession, open_session, set_session_cookie
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import Condition, ListQuery, Match
 from haven_core.errors import Forbidden, NotFound, NoUser, PreconditionRefused, Unauthorized
@@ -206,7 +205,8 @@ class UserPassword(ApiView):
         response = Response(status=200)
         if isinstance(request.auth, LiveSession):  # every session of the old password ended; this browser keeps one
             again = replace(actor, epoch=actor.epoch + 1)
-            set_session_cookie(request, response, open_session(again, address=request.META.get("REMOTE_ADDR", "")))
+            value = open_session(again, address=request.META.get("REMOTE_ADDR", ""))
+            set_session_cookie(response, value, is_secure=request.is_secure())
         return response
 
 

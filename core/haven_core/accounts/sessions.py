@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from haven_core.accounts.models import Session
@@ -82,6 +83,12 @@ def close_session(value: str, *, address: str = "") -> None:
     session = find_session(value, renews=False)
     if session is not None and run_write(lambda: Session.objects.filter(pk=_key(value)).delete()[0]):
         record_logout(Origin(session.actor.name, address))
+
+
+def set_session_cookie(response: HttpResponseBase, value: str, *, is_secure: bool) -> None:
+    """Give the browser its session; the cookie goes with the browser, the session by itself ends earlier. is_secure:
+    whether the request came over TLS."""
+    response.set_cookie(COOKIE, value, httponly=True, samesite="Lax", secure=is_secure, path="/")
 
 
 def _renew(key: bytes, now: datetime, ends: datetime) -> None:

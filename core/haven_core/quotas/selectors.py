@@ -1,8 +1,9 @@
 """Reading quotas."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
@@ -11,7 +12,7 @@ from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
 from haven_core.quotas.models import ProjectQuota
-from haven_core.rbac.permissions import Action, Resource, evaluate
+from haven_core.rbac.permissions import Action, InProject, Resource, evaluate
 
 LISTING = Listing(
     filters={"reference_id": Column("project_id", Kind.NUMBER), "id": Column("project_id", Kind.NUMBER)},
@@ -22,6 +23,14 @@ LISTING = Listing(
     order=("project_id",),
 )  # fmt: skip
 _UNLIMITED = 2**62  # sorts above every limit, on both databases
+
+
+class MeasuredProject(InProject, Protocol):
+    """A project as projects.selectors read it for the caller."""
+
+    @property
+    def project_id(self) -> int:
+        """Its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,16 @@ def quota_of(project_id: int) -> tuple[int | None, int]:
     """(hard_bytes, used_bytes) of a project the caller has authorised."""
     hard, used = ProjectQuota.objects.values_list("hard_bytes", "used_bytes").get(project_id=project_id)
     return hard, used
+
+
+def usage_of(actor: Actor, projects: "Collection[MeasuredProject]") -> dict[int, tuple[int | None, int]]:
+    """(hard_bytes, used_bytes) by project id, for those of `projects` whose quota the actor may read there. One
+    statement, or none."""
+    readable = [one.project_id for one in projects if evaluate(actor, Resource.QUOTA, Action.READ, one)]
+    if not readable:
+        return {}
+    rows = ProjectQuota.objects.filter(project_id__in=readable).values_list("project_id", "hard_bytes", "used_bytes")
+    return {project_id: (hard, used) for project_id, hard, used in rows}
 
 
 def _visible(actor: Actor, action: Action) -> "QuerySet[ProjectQuota, Any]":

@@ -1,0 +1,106 @@
+"""What all pages of a project share, and its landing page: the repositories."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
+from django.utils.functional import Promise, cached_property
+from django.utils.translation import gettext_lazy as _
+
+from haven_core.projects.selectors import ProjectView, find_project
+from haven_core.quotas.selectors import usage_of
+from haven_core.rbac.permissions import Action, Resource, evaluate, require
+from haven_portal.lists import ListState
+from haven_portal.page import Page
+from haven_registry.repository_list import list_repositories
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A tab of a project's pages. route: its URL's name; shown to who may do `action` on `resource` there."""
+
+    route: str
+    label: str | Promise
+    resource: Resource
+    action: Action
+
+
+TABS = (
+    Tab("project", _("Repositories"), Resource.REPOSITORY, Action.LIST),
+    Tab("project-members", _("Members"), Resource.MEMBER, Action.LIST),
+    Tab("project-labels", _("Labels"), Resource.LABEL, Action.LIST),
+    Tab("project-robots", _("Robots"), Resource.ROBOT, Action.LIST),
+    Tab("project-immutability", _("Immutable tags"), Resource.IMMUTABLE_TAG, Action.LIST),
+    Tab("project-activity", _("Audit log"), Resource.LOG, Action.LIST),
+    Tab("project-settings", _("Settings"), Resource.PROJECT, Action.UPDATE),
+)
+
+
+class ProjectPage(Page):
+    """A page of the project that `project` in the address names. tab: which one it is, by its route.
+
+    needs: the permission to see it; what the page changes is asked for with allow().
+    """
+
+    section = "projects"
+    tab = "project"
+    needs: tuple[Resource, Action] = (Resource.REPOSITORY, Action.LIST)
+
+    project: ProjectView
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.name = kwargs["project"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        kwargs.pop("project")  # every page of a project has it; what a method takes is the rest
+        return super().dispatch(request, *args, **kwargs)
+
+    def identify(self, request: HttpRequest) -> None:
+        """Also: the project, for who may see this page of it. Raises as permissions.require."""
+        super().identify(request)
+        project = find_project(self.actor, self.name)
+        require(self.actor, project, *self.needs)
+        assert project is not None  # require refuses None
+        self.project = project
+
+    def may(self, resource: Resource, action: Action) -> bool:
+        """Whether the caller may do this here: for what a page shows."""
+        return evaluate(self.actor, resource, action, self.project)
+
+    def allow(self, resource: Resource, action: Action) -> None:
+        """Before a change. Raises as permissions.require."""
+        require(self.actor, self.project, resource, action)
+
+    def url(self, route: str, *args: object) -> str:
+        """The address of a page of this project."""
+        return reverse(f"portal:{route}", args=[self.name, *args])
+
+    @cached_property
+    def usage(self) -> tuple[int | None, int] | None:
+        """(limit, bytes used) of the project, for who may read them; no limit: None."""
+        return usage_of(self.actor, [self.project]).get(self.project.project_id)
+
+    def render(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
+        """The page below the project's head and tabs."""
+        tabs = [
+            {"key": tab.route, "label": tab.label, "url": self.url(tab.route), "count": self._count(tab)}
+            for tab in TABS
+            if self.may(tab.resource, tab.action)
+        ]
+        shared = {"project": self.project, "project_tabs": tabs, "tab": self.tab, "usage": self.usage}
+        return super().render(template, status, **shared | context)
+
+    def _count(self, tab: Tab) -> int | None:
+        return self.project.repository_count if tab.route == "project" else None
+
+
+class Repositories(ProjectPage):
+    """GET /projects/{project}/."""
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        state = ListState.of(request, sorts=("name", "creation_time"), default="-creation_time", filters=("q",))
+        rows, state.total = list_repositories([self.project.project_id], state.query(*state.contains("q", "name")))
+        may_push = self.may(Resource.REPOSITORY, Action.PUSH)
+        return self.render("project/repositories.html", list=state, rows=rows, may_push=may_push)
