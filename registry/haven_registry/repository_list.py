@@ -54,13 +54,13 @@ class RepositoryPlace(NamedTuple):
 
 def list_repositories(project_ids: Any, query: ListQuery) -> tuple[list[RepositoryView], int]:
     """A page of the repositories of some projects (ids, or a query of them), and the number of all. Five statements."""
-    found = LISTING.narrow(Repository.objects.filter(project_id__in=project_ids, deleted_at=None), query)
+    found = LISTING.narrow(_seen().filter(project_id__in=project_ids), query)
     return _views(LISTING.page(found, query).values_list(*_COLUMNS)), total(found)
 
 
 def find_repository(project_id: int, name: str) -> RepositoryView:
     """A live repository by its name below the project. Raises RepositoryUnknown."""
-    found = Repository.objects.filter(project_id=project_id, name=name, deleted_at=None)
+    found = _seen().filter(project_id=project_id, name=name)
     views = _views(found.values_list(*_COLUMNS))
     if not views:
         raise RepositoryUnknown
@@ -70,7 +70,7 @@ def find_repository(project_id: int, name: str) -> RepositoryView:
 def locate_repository(project_id: int, name: str) -> RepositoryPlace:
     """A live repository by its name below the project, for who wants to know nothing more of it. Raises
     RepositoryUnknown."""
-    found = Repository.objects.filter(project_id=project_id, name=name, deleted_at=None)
+    found = _seen().filter(project_id=project_id, name=name)
     row = found.values_list(*_PLACE).first()
     if row is None:
         raise RepositoryUnknown
@@ -79,8 +79,13 @@ def locate_repository(project_id: int, name: str) -> RepositoryPlace:
 
 def locate_repositories(ids: Collection[int]) -> dict[int, RepositoryPlace]:
     """Live repositories by id. One statement."""
-    found = Repository.objects.filter(id__in=ids, deleted_at=None)
+    found = _seen().filter(id__in=ids)
     return {row[0]: RepositoryPlace(*row) for row in found.values_list(*_PLACE)}
+
+
+def _seen() -> "QuerySet[Repository, Repository]":
+    """Live ones that had a manifest at some time."""
+    return Repository.objects.filter(deleted_at=None, appeared_at__isnull=False)
 
 
 def _listed(ids: Collection[int]) -> "QuerySet[Manifest, Manifest]":

@@ -49,7 +49,9 @@ def search_repositories(actor: Actor, text: str, *, limit: int) -> list[FoundByN
 
 def count_by_visibility(projects: Any) -> tuple[int, int]:
     """Live repositories in the private and in the public projects of a queryset. One statement."""
-    counted = Repository.objects.filter(deleted_at=None, project_id__in=projects.values("id")).aggregate(
+    counted = Repository.objects.filter(
+        deleted_at=None, appeared_at__isnull=False, project_id__in=projects.values("id")
+    ).aggregate(
         private=Count("id", filter=Q(project__is_public=False)), public=Count("id", filter=Q(project__is_public=True))
     )
     return counted["private"], counted["public"]

@@ -5,16 +5,15 @@ from django.test.utils import CaptureQueriesContext
 
 from haven_registry.models import Manifest, Repository
 from haven_registry.oci import media_types
-from haven_registry.services.repositories import get_or_create_repository
 from tests.api.artifacts import APP, digests, push
 from tests.api.conftest import Call
 from tests.support.documents import descriptor, digest_of, image, index
-from tests.support.site import Site
+from tests.support.site import Site, seen_repository
 
 
 def test_repositories_are_listed_described_and_deleted(api: Call, site: Site) -> None:
     push(site, "v1")
-    get_or_create_repository(site.first, "hidden")
+    seen_repository(site.first, "hidden")
     rows = api("GET", "/projects/private/repositories", user="owner").json()
     assert [(row["name"], row["artifact_count"], row["description"]) for row in rows] == [("private/team/app", 1, "")]
     assert api("GET", "/repositories", user="owner").headers["X-Total-Count"] == "1"

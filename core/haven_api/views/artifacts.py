@@ -76,7 +76,7 @@ class Artifacts(ArtifactsView):
         if not is_repository_name(f"{project.name}/{repository_name}"):
             raise BadRequest(f"invalid repository name: {repository_name[:255]}")
         source_id, row, reference = self._source(source)
-        target_id = get_or_create_repository(project.project_id, repository_name, self.origin)
+        target_id = get_or_create_repository(project.project_id, repository_name)
         copy_with_accessories(
             source_repository_id=source_id, digest=row.digest, manifest_id=row.id, repository_id=target_id,
             project_id=project.project_id, origin=self.origin,

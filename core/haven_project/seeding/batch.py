@@ -29,7 +29,7 @@ EVERY_SO_MANY = 10
 """One artifact in so many has a label, and a line in the audit log."""
 
 _COLUMNS: Mapping[Any, tuple[str, ...]] = {
-    Repository: ("id", "project", "name", "full_name", "description", "created_at"),
+    Repository: ("id", "project", "name", "full_name", "description", "created_at", "appeared_at"),
     ProjectBlob: ("id", "project", "blob", "size"),
     RepositoryBlob: ("id", "repository", "project_blob", "keep_until"),
     Manifest: (

@@ -113,7 +113,7 @@ def _open(batch: Batch, owned: Owned, plan: Plan, rng: Random, end: datetime) ->
     full_name = f"{owned.name}/{plan.name}"
     created = end - timedelta(seconds=rng.randint(360 * 86400, 365 * 86400))
     said = f"Looked after by {owned.owner}"
-    repository_id = batch.add(Repository, owned.project_id, plan.name, full_name, said, created)
+    repository_id = batch.add(Repository, owned.project_id, plan.name, full_name, said, created, created)
     return Place(repository_id, full_name, owned, plan.family, plan.artifacts, plan.tags_each)
 
 

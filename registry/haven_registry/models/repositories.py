@@ -13,6 +13,7 @@ class Repository(models.Model):
 
     name: without the project's. full_name: 'project/name', as clients say it; it can be stored because project
         names never change, and makes lookups and the catalog (byte order of full names) one index. fsck watches it.
+    appeared_at: when its first manifest came; until then it holds uploads only, and no list shows it.
     In the trash, deleted_at hides everything below at once; nothing below is touched before purge_after. deleted_by: the
     actor's name, '' for Haven itself.
     """
@@ -22,6 +23,7 @@ class Repository(models.Model):
     full_name = NameField(max_length=511)
     description = models.TextField(default="", db_default="", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    appeared_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     purge_after = models.DateTimeField(null=True, blank=True)
     deleted_by = models.CharField(max_length=300, default="", db_default="", blank=True)

@@ -76,7 +76,7 @@ def put(
     if named and selectors.find_repository(project, repository) is None:
         raise ManifestBlobUnknown(named)  # a refused push makes no repository
     origin = Origin(identity.actor.name, request.client_address)
-    repository_id = get_or_create_repository(access.project_id, repository, origin)
+    repository_id = get_or_create_repository(access.project_id, repository)
     service.put_manifest(
         repository_id=repository_id,
         project_id=access.project_id,

@@ -30,10 +30,10 @@ from haven_core.robots.permissions import PROJECT, SYSTEM
 from haven_core.robots.services import add_secret, create_robot
 from haven_core.robots.specs import EVERY_PROJECT, FOREVER, PermissionSpec, RobotSpec
 from haven_gc.retention.run import MANUAL, start_retention
-from haven_registry.services.repositories import get_or_create_repository
 from tests.api.conftest import PASSWORD
 from tests.api.permissions.content import push_content
 from tests.api.permissions.table import CALLERS, Row, rows
+from tests.support.site import seen_repository
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +77,7 @@ def world(db: None, request: pytest.FixtureRequest) -> World:
     spare = ProjectMember.objects.get(project_id=project, user_id=people["spare"])
     group = create_group(name="team", kind=Kind.OIDC, created_by=root)
     set_people(group_id=group, user_ids=[people["newcomer"]], set_by=root)
-    get_or_create_repository(project, "app")
+    seen_repository(project, "app")
     label = Label.objects.create(name="ready", project_id=project, created_at=now, updated_at=now).pk
     shared_label = Label.objects.create(name="shared", created_at=now, updated_at=now).pk
     ids, robots = _robots(root)

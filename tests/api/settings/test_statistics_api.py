@@ -20,12 +20,12 @@ from haven_core.rbac.roles import create_role
 from haven_registry.models import PullDaily
 from haven_registry.search import count_by_visibility, stored_bytes
 from haven_registry.selectors import count_repositories
-from haven_registry.services.repositories import delete_repository, get_or_create_repository
+from haven_registry.services.repositories import delete_repository
 from haven_registry.storage import open_storage
 from tests.api.conftest import PASSWORD
 from tests.api.settings.support import Call, assert_error, ok
 from tests.support.documents import digest_of
-from tests.support.site import Site
+from tests.support.site import Site, seen_repository
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +36,7 @@ def content(projects: dict[str, int]) -> dict[str, int]:
     register_repository_counts(count_repositories)
     register_totals(count_by_visibility, stored_bytes)
     made = {
-        name: get_or_create_repository(projects[name.partition("/")[0]], name.partition("/")[2])
+        name: seen_repository(projects[name.partition("/")[0]], name.partition("/")[2])
         for name in ("private/app", "private/web", "public/app", "public/gone")
     }
     delete_repository(made["public/gone"])
@@ -100,7 +100,7 @@ def test_search_counts(
         api("GET", "/search?q=p", user="owner")
     owner = ok(api("GET", "/users/current", user="owner")).json()["user_id"]
     for number in range(10):
-        get_or_create_repository(create_project(name=f"p{number}", owner_id=owner), "app")
+        seen_repository(create_project(name=f"p{number}", owner_id=owner), "app")
     with django_assert_num_queries(10):
         assert len(found(api, "p", "owner")[0]) == 12
 
