@@ -96,14 +96,14 @@ def test_podman(pulled: Pulled, stranger: Podman) -> None:  # noqa: F811
 
 
 @requires("containerd", "ctr", "runc")
-def test_containerd(pulled: Pulled, containerd: Engine, sandbox: Sandbox) -> None:
-    """Once for its own platform, and once, by a namespace that has nothing yet, for all of them."""
-    for platforms in ([], ["--all-platforms"]):
-        ctr, remote = Ctr(sandbox, containerd), pulled.remote
-        for tag in ("single", "multi"):
-            ctr("images", "pull", "--plain-http", *platforms, "-u", remote.credentials, remote.tag(tag))
+@pytest.mark.parametrize("platforms", [(), ("--all-platforms",)], ids=["its own platform", "all"])
+def test_containerd(pulled: Pulled, containerd: Engine, sandbox: Sandbox, platforms: tuple[str, ...]) -> None:
+    """By images of its own: namespaces share content, so a second one would ask for nothing but the tag."""
+    ctr, remote = Ctr(sandbox, containerd), pulled.remote
+    for tag in ("single", "multi"):
+        ctr("images", "pull", "--plain-http", *platforms, "-u", remote.credentials, remote.tag(tag))
     pulled.wait()
-    assert pulled.counted() == {"single": 2, "multi": 2, "all": 4}
+    assert pulled.counted() == {"single": 1, "multi": 1, "all": 2}
 
 
 @requires("docker", "dockerd", "containerd", "runc")

@@ -48,7 +48,9 @@ class Trash(ApiView):
     )
     def get(self, request: Request, project_name: str) -> Response:
         """List what can be restored, newest first. Haven's own extension."""
-        project = _project(self, request, project_name, Item.ARTIFACT)
+        # who may throw away may see what was, and who sees everything
+        needed = Action.LIST if self.actor.sees_everything else Action.DELETE
+        project = requested_project(self.actor, request, project_name, Resource.ARTIFACT, needed)
         asked = request.query_params.get("item")
         items = tuple(Item) if asked is None else (_item(asked),)
         query = requested_list(request)

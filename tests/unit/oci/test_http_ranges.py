@@ -172,7 +172,7 @@ def test_any_header_gives_ranges_within_the_blob(text: str, length: int) -> None
 
 
 def test_a_long_header_costs_little() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     parse_range("bytes=" + "," * 1_000_000, 10)
     parse_range("bytes=0-" + "9" * 1_000_000, 10)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

@@ -147,10 +147,10 @@ def fill(unit: bytes, head: bytes = b"") -> bytes:
     ids=lambda payload: repr(payload[:12]),
 )
 def test_four_hostile_mebibytes_are_refused_in_time(payload: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ManifestInvalid):
         parse_manifest(payload, OCI_INDEX)
-    assert time.perf_counter() - started < 2  # tens of milliseconds; the bound tells linear from quadratic
+    assert time.process_time() - started < 2  # tens of milliseconds; the bound tells linear from quadratic
 
 
 def is_safe_for_postgresql(manifest: ParsedManifest) -> bool:

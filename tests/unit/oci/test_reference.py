@@ -108,10 +108,10 @@ def test_names_and_tags_agree_with_the_published_grammar(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a" * 10_000_000, "a-" * 120 + "!", "-" * 254 + "a", "a" + "-" * 253 + "!"])
 def test_hostile_names_cost_nothing(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert not is_repository_name(text)
     assert not is_tag(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_fallback_tag_of_sha256_names_its_subject() -> None:

@@ -100,6 +100,6 @@ def test_any_text_is_matched_or_refused(pattern: str, name: str) -> None:
      ("{" * 250 + "}" * 250, "a"), ("*?" * 256, "a" * 255)],
 )  # fmt: skip
 def test_hostile_patterns_take_no_time(pattern: str, name: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert compile_pattern(pattern).matches(name) is False
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
