@@ -36,12 +36,15 @@ _ERROR_ANSWER = {
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Errors"}}},
 }
 
+PAGE = (
+    OpenApiParameter("page", int, default=1),
+    OpenApiParameter("page_size", {"type": "integer", "maximum": MAX_SIZE}, default=DEFAULT_SIZE),
+)
 LIST = extend_schema(
     parameters=[
         OpenApiParameter("q", description="Conditions: k=v, k=~v, k=[a~b], k={a b}, k=(a b), joined by commas."),
         OpenApiParameter("sort", description="Keys joined by commas; - before a key for descending."),
-        OpenApiParameter("page", int, default=1),
-        OpenApiParameter("page_size", {"type": "integer", "maximum": MAX_SIZE}, default=DEFAULT_SIZE),
+        *PAGE,
     ],
     responses={200: {"type": "array", "items": {"type": "object"}}},
 )

@@ -1,6 +1,6 @@
 """What belongs to an artifact: manifests with it as their subject, and those under Cosign's tags. Reads only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,24 +21,44 @@ class AccessoryView:
     subject_digest: str
 
 
-def list_accessories_of(repository_id: int, subjects: Mapping[str, int]) -> dict[int, list[AccessoryView]]:
-    """The accessories of manifests, whose ids are given by digest; by the subject's id, oldest first. Each once, though
-    it be both a referrer and tagged. Two statements."""
+Subjects = Mapping[tuple[int, str], int]
+"""Ids of manifests by repository id and digest."""
+
+
+def list_accessories_of(subjects: Subjects) -> dict[int, list[AccessoryView]]:
+    """The accessories of manifests; by the subject's id, oldest first. Each once, though it be both a referrer and
+    tagged. Two statements."""
     found: dict[int, dict[int, AccessoryView]] = {}
-    columns = ("id", "digest", "artifact_type", "payload_size", "total_size", "pushed_at")
-    referrers = Manifest.objects.filter(repository_id=repository_id, subject_digest__in=subjects, deleted_at=None)
-    for subject, row_id, digest, declared, payload, total, at in referrers.values_list("subject_digest", *columns):
-        view = AccessoryView(
-            row_id, digest, kinds.accessory_type(declared), payload + total, at, subjects[subject], subject
-        )
-        found.setdefault(view.subject_id, {})[row_id] = view
-    names = [f"{digest.replace(':', '-')}.{end}" for digest in subjects for end in ("sig", "att", "sbom")]
-    tagged = Tag.objects.filter(repository_id=repository_id, name__in=names)
+    repositories, digests = {key[0] for key in subjects}, {key[1] for key in subjects}
+    columns = ("repository_id", "id", "digest", "artifact_type", "payload_size", "total_size", "pushed_at")
+    referrers = Manifest.objects.filter(
+        repository_id__in=repositories, subject_digest__in=digests, deleted_at=None
+    ).values_list("subject_digest", *columns)
+    for subject, repository_id, row_id, digest, declared, payload, total, at in referrers:
+        subject_id = subjects.get((repository_id, subject))
+        if subject_id is not None:
+            kind = kinds.accessory_type(declared)
+            view = AccessoryView(row_id, digest, kind, payload + total, at, subject_id, subject)
+            found.setdefault(subject_id, {})[row_id] = view
+    names = [f"{digest.replace(':', '-')}.{end}" for digest in digests for end in ("sig", "att", "sbom")]
+    # all lie in this range, where there are few others: without it PostgreSQL reads the tags of the whole registry
+    tagged = Tag.objects.filter(repository_id__in=repositories, name__in=names, name__gte="sha256-", name__lt="sha512.")
     rows = tagged.values_list("name", *(f"manifest__{column}" for column in columns))
-    for name, row_id, digest, _, payload, total, at in rows:
+    for name, repository_id, row_id, digest, _, payload, total, at in rows:
         named = kinds.subject_of_tag(name)
-        if named is not None and row_id != subjects[named[0]]:
-            subject, kind = named
-            view = AccessoryView(row_id, digest, kind, payload + total, at, subjects[subject], subject)
-            found.setdefault(view.subject_id, {}).setdefault(row_id, view)
+        subject_id = None if named is None else subjects.get((repository_id, named[0]))
+        if named is not None and subject_id is not None and row_id != subject_id:
+            view = AccessoryView(row_id, digest, named[1], payload + total, at, subject_id, named[0])
+            found.setdefault(subject_id, {}).setdefault(row_id, view)
     return {subject: [views[row_id] for row_id in sorted(views)] for subject, views in found.items()}
+
+
+def accessories_below(repository_id: int, digest: str, manifest_id: int) -> Iterator[tuple[int, str]]:
+    """Id and digest of all accessories of a manifest, and of theirs, level by level; each once."""
+    subjects, seen = {(repository_id, digest): manifest_id}, {manifest_id}
+    while subjects:
+        found = list_accessories_of(subjects)
+        level = {view.digest: view.id for views in found.values() for view in views if view.id not in seen}
+        seen |= set(level.values())
+        yield from ((row_id, each) for each, row_id in level.items())
+        subjects = {(repository_id, each): row_id for each, row_id in level.items()}

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from haven_core.domain.conditions import Condition, Match
 from haven_core.errors import BadRequest
 from haven_registry.artifacts import kinds
-from haven_registry.models import ArtifactLabel, ManifestChild, Tag
+from haven_registry.models import ArtifactLabel, Manifest, ManifestChild, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
 from haven_registry.oci.media_types import INDEX_TYPES
@@ -23,17 +23,31 @@ def is_tagged() -> Q:
     return Q(Exists(Tag.objects.filter(manifest_id=OuterRef("pk"))))
 
 
-def is_child() -> Q:
-    """Manifests that a live index names."""
-    return Q(Exists(ManifestChild.objects.filter(child_id=OuterRef("pk"), parent__deleted_at=None)))
-
-
 def is_accessory() -> Q:
     """Manifests that belong to another: by their subject, or by a tag in Cosign's scheme."""
+    return Q(subject_digest__isnull=False) | Q(Exists(_cosign_tags()))
+
+
+def independent(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
+    """Those that are no accessory. A condition of its own for each reason, so that PostgreSQL makes an anti-join of the
+    one about tags; below an OR it would read all of them and be taken for so costly that it is compiled first."""
+    return manifests.filter(~Q(Exists(_cosign_tags())), subject_digest__isnull=True)
+
+
+def standing_alone(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
+    """Those that are tagged or that no live index names; asked the other way round, for the same reason."""
+    hidden = ManifestChild.objects.filter(
+        ~Q(Exists(Tag.objects.filter(manifest_id=OuterRef("child_id")))),
+        child_id=OuterRef("pk"),
+        parent__deleted_at=None,
+    )
+    return manifests.filter(~Q(Exists(hidden)))
+
+
+def _cosign_tags() -> "QuerySet[Tag]":
     # a range of names in one repository: the unique index answers it, whatever other tags there are
     named = Tag.objects.filter(repository_id=OuterRef("repository_id"), name__gte="sha256-", name__lt="sha512.")
-    cosign = named.filter(manifest_id=OuterRef("pk"), name__regex=_COSIGN_TAGS)
-    return Q(subject_digest__isnull=False) | Q(Exists(cosign))
+    return named.filter(manifest_id=OuterRef("pk"), name__regex=_COSIGN_TAGS)
 
 
 def tag_condition(condition: Condition) -> Q:

@@ -15,7 +15,7 @@ from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.conditions import ListQuery
 from haven_core.labels.selectors import LabelView
 from haven_registry.accessories import AccessoryView, list_accessories_of
-from haven_registry.artifact_filters import CONDITIONS, is_accessory, is_child, is_tagged
+from haven_registry.artifact_filters import CONDITIONS, independent, standing_alone
 from haven_registry.artifacts import kinds
 from haven_registry.artifacts.details import Details
 from haven_registry.errors import ManifestUnknown
@@ -50,7 +50,8 @@ TAGS = Listing(
     order=("-updated_at", "-id"),
 )
 _COLUMNS = (
-    "id", "digest", "media_type", "artifact_type", "config_media_type", "payload_size", "total_size", "pushed_at",
+    "id", "repository_id", "digest", "media_type", "artifact_type", "config_media_type", "payload_size",
+    "total_size", "pushed_at",
 )  # fmt: skip
 
 
@@ -69,6 +70,7 @@ class ManifestRow(NamedTuple):
     """The columns of a live manifest that everything else is found by."""
 
     id: int
+    repository_id: int
     digest: str
     media_type: str
     artifact_type: str
@@ -81,6 +83,18 @@ class ManifestRow(NamedTuple):
     def kind(self) -> str:
         """Harbor's `type`."""
         return kinds.artifact_type(self.media_type, self.artifact_type, self.config_media_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is shown with an artifact beyond its own row."""
+
+    tags: bool
+    labels: bool
+    accessories: bool
+
+
+EVERYTHING = Parts(tags=True, labels=True, accessories=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,31 +114,42 @@ class ArtifactView:
 
 def base_artifacts(manifests: "QuerySet[Manifest]", *, with_children: bool = False) -> "QuerySet[Manifest]":
     """Those that Harbor lists: live, tagged or not below an index, and never an accessory."""
-    found = manifests.filter(~is_accessory(), deleted_at=None)
-    return found if with_children else found.filter(is_tagged() | ~is_child())
+    found = independent(manifests.filter(deleted_at=None))
+    return found if with_children else standing_alone(found)
 
 
 def list_artifacts(
-    repository_id: int,
-    query: ListQuery,
-    driver: StorageDriver,
-    *,
-    with_tags: bool,
-    with_labels: bool,
-    with_accessories: bool,
+    repository_id: int, query: ListQuery, driver: StorageDriver, parts: Parts
 ) -> tuple[list[ArtifactView], int]:
     """A page of a repository's artifacts, and the number of all. Raises BadRequest."""
-    manifests = Manifest.objects.filter(repository_id=repository_id)
+    found = _asked_for(Manifest.objects.filter(repository_id=repository_id), query)
+    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)]
+    return _views(rows, driver, parts), found.count()
+
+
+def list_project_artifacts(
+    project_id: int, query: ListQuery, driver: StorageDriver, parts: Parts, *, only_latest: bool = False
+) -> tuple[list[ArtifactView], int]:
+    """The same of all repositories of a project. only_latest: of each repository the one that was pushed last, of those
+    that the query asks for. Raises BadRequest."""
+    found = _asked_for(Manifest.objects.filter(repository__project_id=project_id, repository__deleted_at=None), query)
+    if only_latest:
+        newest = Window(
+            RowNumber(), partition_by=[F("repository_id")], order_by=[F("pushed_at").desc(), F("id").desc()]
+        )
+        numbered: Any = found.annotate(number=newest)
+        found = Manifest.objects.filter(id__in=numbered.filter(number=1).values("id"))
+    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)]
+    return _views(rows, driver, parts), found.count()
+
+
+def _asked_for(manifests: "QuerySet[Manifest]", query: ListQuery) -> "QuerySet[Manifest]":
     is_wide = any(each.key == "base" and each.value == "*" for each in query.conditions)
     found = LISTING.narrow(base_artifacts(manifests, with_children=is_wide), query)
     for condition in query.conditions:
         if condition.key in CONDITIONS:
             found = found.filter(CONDITIONS[condition.key](condition))
-    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)]
-    views = _views(
-        repository_id, rows, driver, with_tags=with_tags, with_labels=with_labels, with_accessories=with_accessories
-    )
-    return views, found.count()
+    return found
 
 
 def find_artifact(repository_id: int, reference: str) -> ManifestRow:
@@ -136,34 +161,32 @@ def find_artifact(repository_id: int, reference: str) -> ManifestRow:
     return ManifestRow(*row)
 
 
-def describe_artifact(
-    repository_id: int,
-    row: ManifestRow,
-    driver: StorageDriver,
-    *,
-    with_tags: bool,
-    with_labels: bool,
-    with_accessories: bool,
-) -> ArtifactView:
+def describe_artifact(row: ManifestRow, driver: StorageDriver, parts: Parts) -> ArtifactView:
     """All that the list shows, of one."""
-    return _views(
-        repository_id, [row], driver, with_tags=with_tags, with_labels=with_labels, with_accessories=with_accessories
-    )[0]
+    return _views([row], driver, parts)[0]
 
 
-def list_artifact_tags(repository_id: int, row: ManifestRow, query: ListQuery) -> tuple[list[TagView], int]:
+def list_artifact_tags(row: ManifestRow, query: ListQuery) -> tuple[list[TagView], int]:
     """A page of the artifact's tags, newest first, and the number of all. Three statements. Raises BadRequest."""
     found = TAGS.narrow(Tag.objects.filter(manifest_id=row.id), query)
-    pulled = pulled_tags(repository_id, [row.digest])
+    pulled = pulled_tags([row])
     page = TAGS.page(found, query).values_list("id", "name", "manifest_id", "updated_at")
-    return [TagView(*tag, pulled.get((row.digest, tag[1]))) for tag in page], found.count()
+    return [TagView(*tag, pulled.get((row.id, tag[1]))) for tag in page], found.count()
 
 
-def pulled_tags(repository_id: int, digests: Collection[str]) -> dict[tuple[str, str], datetime]:
-    """When (digest, tag or '') was last pulled."""
-    pulls = PullDaily.objects.filter(repository_id=repository_id, manifest_digest__in=digests)
-    rows = pulls.values_list("manifest_digest", "tag_name").annotate(last=Max("last_pulled_at")).order_by()
-    return {(digest, tag): last for digest, tag, last in rows}
+def pulled_tags(rows: Sequence[ManifestRow]) -> dict[tuple[int, str], datetime]:
+    """When a manifest (its id) was last pulled by a tag ('': by digest)."""
+    ids = {(row.repository_id, row.digest): row.id for row in rows}
+    pulls = PullDaily.objects.filter(
+        repository_id__in={row.repository_id for row in rows}, manifest_digest__in=[row.digest for row in rows]
+    )
+    columns = ("repository_id", "manifest_digest", "tag_name")
+    found = pulls.values_list(*columns).annotate(last=Max("last_pulled_at")).order_by()
+    return {
+        (ids[repository_id, digest], tag): last
+        for repository_id, digest, tag, last in found
+        if (repository_id, digest) in ids  # of several repositories: the digest may be another one's too
+    }
 
 
 def _named(repository_id: int, reference: str) -> Q:
@@ -178,32 +201,25 @@ def _named(repository_id: int, reference: str) -> Q:
     return Q(id__in=tags.values("manifest_id"))
 
 
-def _views(
-    repository_id: int,
-    rows: Sequence[ManifestRow],
-    driver: StorageDriver,
-    *,
-    with_tags: bool,
-    with_labels: bool,
-    with_accessories: bool,
-) -> list[ArtifactView]:
+def _views(rows: Sequence[ManifestRow], driver: StorageDriver, parts: Parts) -> list[ArtifactView]:
     if not rows:
         return []
-    ids, digests = [row.id for row in rows], [row.digest for row in rows]
+    ids = [row.id for row in rows]
     details = load_details(ids, driver)
     children, below = _children(ids)
-    pulled = pulled_tags(repository_id, digests)
-    last: dict[str, datetime] = {}
-    for (digest, _), moment in pulled.items():
-        last[digest] = max(moment, last.get(digest, moment))
-    tags = _newest_tags({row.id: row.digest for row in rows}, pulled) if with_tags else None
-    labels = _labels(ids) if with_labels else None
-    accessories = list_accessories_of(repository_id, {row.digest: row.id for row in rows}) if with_accessories else None
+    pulled = pulled_tags(rows)
+    last: dict[int, datetime] = {}
+    for (row_id, _), moment in pulled.items():
+        last[row_id] = max(moment, last.get(row_id, moment))
+    tags = _newest_tags(ids, pulled) if parts.tags else None
+    labels = _labels(ids) if parts.labels else None
+    subjects = {(row.repository_id, row.digest): row.id for row in rows}
+    accessories = list_accessories_of(subjects) if parts.accessories else None
     return [
         ArtifactView(
             row=row,
             size=row.payload_size + row.total_size + below.get(row.id, 0),
-            pulled_at=last.get(row.digest),
+            pulled_at=last.get(row.id),
             details=details.get(row.id, Details()),
             children=children.get(row.id, {}),
             tags=None if tags is None else tags.get(row.id, []),
@@ -225,14 +241,14 @@ def _children(ids: Collection[int]) -> tuple[dict[int, dict[str, int]], dict[int
     return children, sizes
 
 
-def _newest_tags(digests: Mapping[int, str], pulled: Mapping[tuple[str, str], datetime]) -> dict[int, list[TagView]]:
-    numbered: Any = Tag.objects.filter(manifest_id__in=digests).annotate(
+def _newest_tags(ids: Collection[int], pulled: Mapping[tuple[int, str], datetime]) -> dict[int, list[TagView]]:
+    numbered: Any = Tag.objects.filter(manifest_id__in=ids).annotate(
         number=Window(RowNumber(), partition_by=[F("manifest_id")], order_by=[F("updated_at").desc(), F("id").desc()])
     )
     newest = numbered.filter(number__lte=MAX_INLINE_TAGS).order_by("-updated_at", "-id")
     found: dict[int, list[TagView]] = {}
     for tag_id, name, manifest_id, moved in newest.values_list("id", "name", "manifest_id", "updated_at"):
-        when = pulled.get((digests[manifest_id], name))
+        when = pulled.get((manifest_id, name))
         found.setdefault(manifest_id, []).append(TagView(tag_id, name, manifest_id, moved, when))
     return found
 

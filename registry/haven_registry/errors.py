@@ -91,6 +91,38 @@ class TagsChanged(HavenError):
     message = "the tags changed meanwhile"
 
 
+class TagsTaken(HavenError):
+    """Tags would come back under names that mean something else by now; nothing was changed."""
+
+    status = 409
+    oci_code = "DENIED"
+    api_code = "CONFLICT"
+    message = "the names are taken"
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = sorted(names)
+        shown = ", ".join(self.names[:10])
+        super().__init__(f"tags {shown} mean other artifacts by now: keep or overwrite them, or give another name")
+
+
+class InTrash(HavenError):
+    """The artifact is in the trash, and the caller may not take it out."""
+
+    status = 409
+    oci_code = "DENIED"
+    api_code = "CONFLICT"
+    message = "the artifact is in the trash; restore it first"
+
+
+class NeverMeant(HavenError):
+    """A tag can go back only to what it meant before."""
+
+    status = 404
+    oci_code = "MANIFEST_UNKNOWN"
+    api_code = "NOT_FOUND"
+    message = "the tag never named that artifact"
+
+
 class UploadUnknown(HavenError):
     """No such upload session, or not one of this caller and repository."""
 

@@ -43,7 +43,7 @@ class Tags(ArtifactsView):
         _, repository, row = self._artifact(request, path, reference, Resource.TAG, Action.LIST)
         boolean_parameter(request, "with_immutable_status")
         query = requested_list(request)
-        tags, total = list_artifact_tags(repository.id, row, query)
+        tags, total = list_artifact_tags(row, query)
         return list_response(request, query, [render_tag(repository, tag) for tag in tags], total)
 
     def post(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
@@ -119,7 +119,7 @@ class Accessories(ArtifactsView):
         _, repository, row = self._artifact(request, path, reference, Resource.ACCESSORY, Action.LIST)
         query = requested_list(request)
         assert query.limit is not None  # requested_list gives every page a size
-        views = list_accessories_of(repository.id, {row.digest: row.id}).get(row.id, [])
+        views = list_accessories_of({(repository.id, row.digest): row.id}).get(row.id, [])
         page = views[query.offset : query.offset + query.limit]
         return list_response(request, query, [render_accessory(repository, view) for view in page], len(views))
 

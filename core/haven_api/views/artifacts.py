@@ -24,13 +24,16 @@ from haven_registry.additions import additions_of
 from haven_registry.artifact_list import (
     ArtifactView,
     ManifestRow,
+    Parts,
     TagView,
     describe_artifact,
     find_artifact,
     list_artifacts,
+    list_project_artifacts,
 )
+from haven_registry.artifacts.icons import icon_of
 from haven_registry.oci.reference import is_repository_name
-from haven_registry.repository_list import RepositoryView, find_repository
+from haven_registry.repository_list import RepositoryView, find_repositories, find_repository
 from haven_registry.services.artifacts import copy_with_accessories, delete_artifact
 from haven_registry.services.repositories import get_or_create_repository
 
@@ -61,8 +64,7 @@ class Artifacts(ArtifactsView):
         """List those that are tagged or not below an index; accessories never (Harbor)."""
         project, repository = self._repository(request, (project_name, repository_name), Resource.ARTIFACT, Action.LIST)
         query = requested_list(request)
-        switches = requested_switches(request)
-        views, total = list_artifacts(repository.id, query, store.driver(), **switches)
+        views, total = list_artifacts(repository.id, query, store.driver(), requested_parts(request))
         return list_response(request, query, [render_artifact(project, repository, view) for view in views], total)
 
     def post(self, request: Request, project_name: str, repository_name: str) -> Response:
@@ -97,6 +99,31 @@ class Artifacts(ArtifactsView):
         return repository.id, find_artifact(repository.id, reference), reference
 
 
+class ProjectArtifacts(ApiView):
+    """Of all repositories of a project."""
+
+    @LIST
+    def get(self, request: Request, project_name: str) -> Response:
+        """List. With latest_in_repository only the one of each repository that was pushed last, of those with one
+        media_type or artifact_type (Harbor)."""
+        project = requested_project(self.actor, request, project_name, Resource.ARTIFACT, Action.LIST)
+        query = requested_list(request)
+        parts = requested_parts(request, are_default=False)
+        only_latest = boolean_parameter(request, "latest_in_repository") is True
+        named = [each for each in query.conditions if each.key in ("media_type", "artifact_type")]
+        if only_latest and len(named) != 1:
+            raise BadRequest("latest_in_repository takes either media_type or artifact_type in q")
+        views, total = list_project_artifacts(project.project_id, query, store.driver(), parts, only_latest=only_latest)
+        ids = {view.row.repository_id for view in views}
+        repositories = find_repositories(ids)
+        rows = [
+            render_artifact(project, repositories[view.row.repository_id], view)
+            for view in views
+            if view.row.repository_id in repositories  # else deleted meanwhile
+        ]
+        return list_response(request, query, rows, total)
+
+
 class OneArtifact(ArtifactsView):
     """An artifact by tag or digest."""
 
@@ -105,7 +132,7 @@ class OneArtifact(ArtifactsView):
         project, repository, row = self._artifact(
             request, (project_name, repository_name), reference, Resource.ARTIFACT, Action.READ
         )
-        view = describe_artifact(repository.id, row, store.driver(), **requested_switches(request))
+        view = describe_artifact(row, store.driver(), requested_parts(request))
         return Response(render_artifact(project, repository, view))
 
     def delete(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
@@ -113,12 +140,14 @@ class OneArtifact(ArtifactsView):
         _, repository, row = self._artifact(
             request, (project_name, repository_name), reference, Resource.ARTIFACT, Action.DELETE
         )
-        delete_artifact(repository_id=repository.id, digest=row.digest, manifest_id=row.id, origin=self.origin)
+        delete_artifact(repository_id=repository.id, digest=row.digest, origin=self.origin)
         return Response(status=200)
 
 
-def requested_switches(request: Request) -> dict[str, bool]:
+def requested_parts(request: Request, *, are_default: bool = True) -> Parts:
     """with_tag and with_accessory, both on unless switched off, and with_label; the others are checked only.
+
+    are_default: False where the contract has with_accessory off.
 
     Raises ValidationError.
     """
@@ -129,11 +158,11 @@ def requested_switches(request: Request) -> dict[str, bool]:
             "with_immutable_status", "with_inherited_accessory", "with_signature",
         )
     }  # fmt: skip
-    return {
-        "with_tags": asked["with_tag"] is not False,
-        "with_labels": asked["with_label"] is True,
-        "with_accessories": asked["with_accessory"] is not False,
-    }
+    return Parts(
+        tags=asked["with_tag"] is not False,
+        labels=asked["with_label"] is True,
+        accessories=asked["with_accessory"] is True or (are_default and asked["with_accessory"] is None),
+    )
 
 
 def render_artifact(project: ProjectView, repository: RepositoryView, view: ArtifactView) -> dict[str, Any]:
@@ -150,7 +179,7 @@ def render_artifact(project: ProjectView, repository: RepositoryView, view: Arti
         "repository_name": repository.full_name,
         "digest": row.digest,
         "size": view.size,
-        "icon": "",
+        "icon": icon_of(row.kind),
         "push_time": timestamp(row.pushed_at),
         "pull_time": timestamp(view.pulled_at) if view.pulled_at else NEVER,
         "extra_attrs": details.extra,
@@ -196,7 +225,7 @@ def render_accessory(repository: RepositoryView, view: AccessoryView) -> dict[st
         "size": view.size,
         "digest": view.digest,
         "type": view.kind,
-        "icon": "",
+        "icon": icon_of(view.kind),
         "creation_time": timestamp(view.created_at),
     }
 

@@ -15,6 +15,8 @@ class Manifest(models.Model):
     What it references never changes after its insert. subject_digest is no key: a referrer may come before its subject.
     annotations are kept beside the payload only where the referrers list needs them.
     restored_at: somebody brought it back from the trash; retention leaves it alone.
+    deleted_by: the actor's name, '' for Haven itself. deleted_with: id of the manifest whose delete took this one along,
+        and whose restore brings it back; no reference, and without meaning once deleted_at is NULL.
     """
 
     repository = reference(Repository, db_index=False)
@@ -32,6 +34,8 @@ class Manifest(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
     purge_after = models.DateTimeField(null=True, blank=True)
     restored_at = models.DateTimeField(null=True, blank=True)
+    deleted_by = models.CharField(max_length=300, default="", db_default="", blank=True)
+    deleted_with = models.BigIntegerField(null=True, blank=True)
 
     class Meta:
         db_table = "manifest"
@@ -48,7 +52,15 @@ class Manifest(models.Model):
                 condition=Q(subject_digest__isnull=False),
                 name="manifest_referrers",
             ),
+            models.Index(
+                fields=["repository", "-pushed_at", "-id"],
+                condition=Q(deleted_at=None, subject_digest=None),
+                name="manifest_newest",
+            ),
             models.Index(fields=["purge_after"], condition=Q(purge_after__isnull=False), name="manifest_purge"),
+            models.Index(
+                fields=["deleted_with"], condition=Q(deleted_with__isnull=False), name="manifest_deleted_with"
+            ),
         ]
 
 
@@ -100,14 +112,23 @@ class Tag(models.Model):
 
 
 class TagHistory(models.Model):
-    """What a name meant before. The manifest stays referenced until restorable_until, or until it is purged."""
+    """A change of what a name means: written with it, never changed but for what keeps a manifest.
 
-    MOVED, DELETED, MANIFEST_DELETED = "moved", "deleted", "manifest"
+    digest: what it meant before, NULL when there was no such tag. new_digest: what it means since, NULL when the tag went.
+    reason: how. by: the actor's name, '' for Haven itself.
+    manifest: that of `digest`, which stays referenced until restorable_until, or until it is purged.
+    """
+
+    PUSHED, MOVED, COPIED = "pushed", "moved", "copied"
+    DELETED, MANIFEST_DELETED = "deleted", "manifest"
+    RESTORED, ROLLED_BACK = "restored", "rollback"
     repository = reference(Repository, db_index=False)
     name = NameField(max_length=128)
     manifest = reference(Manifest, null=True)
-    digest = DigestField()
+    digest = DigestField(null=True)
+    new_digest = DigestField(null=True)
     reason = models.CharField(max_length=8)
+    by = models.CharField(max_length=300, default="", db_default="", blank=True)
     ended_at = models.DateTimeField()
     restorable_until = models.DateTimeField()
 

@@ -13,7 +13,8 @@ class Repository(models.Model):
 
     name: without the project's. full_name: 'project/name', as clients say it; it can be stored because project
         names never change, and makes lookups and the catalog (byte order of full names) one index. fsck watches it.
-    In the trash, deleted_at hides everything below at once; nothing below is touched before purge_after.
+    In the trash, deleted_at hides everything below at once; nothing below is touched before purge_after. deleted_by: the
+    actor's name, '' for Haven itself.
     """
 
     project = reference(Project)
@@ -23,6 +24,7 @@ class Repository(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     purge_after = models.DateTimeField(null=True, blank=True)
+    deleted_by = models.CharField(max_length=300, default="", db_default="", blank=True)
 
     class Meta:
         db_table = "repository"

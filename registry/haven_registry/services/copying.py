@@ -1,6 +1,6 @@
 """Copying an artifact into another repository, without moving a byte."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,14 +12,15 @@ from haven_core.db.transactions import run_write
 from haven_core.domain.origin import Origin
 from haven_core.errors import ConcurrentChange
 from haven_core.quotas.services import charge
+from haven_registry.accessories import accessories_below
 from haven_registry.errors import ManifestUnknown
-from haven_registry.models import Manifest, ManifestBlob, ManifestChild, RepositoryBlob
+from haven_registry.models import Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, TagHistory
 from haven_registry.services.blobs import link_blobs
 from haven_registry.services.delete import descendants
 from haven_registry.services.manifests import MANIFEST_COLUMNS, hold_manifests, insert_references
 from haven_registry.services.repositories import hold_repository, publish_about
 from haven_registry.services.room import with_room
-from haven_registry.services.tags import set_tags
+from haven_registry.services.tags import Change, Target, set_tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,14 @@ def copy_artifact(
     repository_id: int,
     project_id: int,
     tags: Sequence[str] = (),
+    with_accessories: bool = False,
     pushed_by: str = "",
     address: str = "",
 ) -> None:
     """The manifest, all below it and their blobs into another repository, in one transaction; the project is charged
     for what is new to it.
 
+    with_accessories: its accessories too, and theirs, and all tags that these and the manifest have in the source.
     The source is read without locks: what is gone meanwhile fails at a foreign key, and the copy starts over.
     Raises RepositoryUnknown (the target), ManifestUnknown (in the source), TagImmutable, QuotaExceeded.
     Locks: repository (KEY SHARE), project_blob, repository_blob, manifest (SHARE, or NO KEY UPDATE to revive), tag,
@@ -56,31 +59,61 @@ def copy_artifact(
     def work() -> None:
         now = timezone.now()
         held = hold_repository(repository_id)
-        tree = _read_tree(source_repository_id, digest)
+        root = _live(source_repository_id, digest)
+        roots = {root: digest}
+        if with_accessories:
+            roots |= dict(accessories_below(source_repository_id, digest, root))
+        names = _tags_of(roots) if with_accessories else {}
+        names[root] = [*names.get(root, ()), *tags]
+        tree = _read_tree(list(roots))
         cost = link_blobs(repository_id, project_id, tree.sizes.items(), now)
-        links = dict(
-            RepositoryBlob.objects.filter(
-                repository_id=repository_id, project_blob__blob_id__in=tree.sizes
-            ).values_list("project_blob__blob_id", "id")
-        )
         known = hold_manifests(repository_id, [], own=[row["digest"] for row in tree.manifests], now=now)
-        for row in tree.manifests:
-            if row["digest"] not in known:
-                known[row["digest"]] = _insert(repository_id, row, pushed_by, now)
-                insert_references(
-                    known[row["digest"]],
-                    [(role, links[blob_id]) for role, blob_id in tree.blobs.get(row["id"], [])],
-                    [known[child] for child in tree.children.get(row["id"], [])],
-                )
-                cost += row["payload_size"]
-        set_tags(held, tags, known[digest], now)
-        publish_about(
-            repository_id, held, "manifest.copied", now, Origin(pushed_by, address),
-            digest=digest, tags=list(tags), source=source_repository_id,
-        )  # fmt: skip
+        cost += _insert_tree(repository_id, tree, known, pushed_by, now)
+        targets = {name: Target(known[roots[row_id]], roots[row_id]) for row_id, each in names.items() for name in each}
+        set_tags(held, targets, Change(TagHistory.COPIED, pushed_by, now))
+        for row_id, each in roots.items():
+            publish_about(
+                repository_id, held, "manifest.copied", now, Origin(pushed_by, address),
+                digest=each, tags=names.get(row_id, []), source=source_repository_id,
+            )  # fmt: skip
         charge(project_id, cost)
 
     with_room(project_id, lambda: run_write(work))
+
+
+def _insert_tree(repository_id: int, tree: _Tree, known: dict[str, int], pushed_by: str, now: datetime) -> int:
+    """Insert what the repository has not; ids go into `known`. Returns the bytes of the payloads."""
+    links = dict(
+        RepositoryBlob.objects.filter(repository_id=repository_id, project_blob__blob_id__in=tree.sizes).values_list(
+            "project_blob__blob_id", "id"
+        )
+    )
+    cost = 0
+    for row in tree.manifests:
+        if row["digest"] not in known:
+            known[row["digest"]] = _insert(repository_id, row, pushed_by, now)
+            insert_references(
+                known[row["digest"]],
+                [(role, links[blob_id]) for role, blob_id in tree.blobs.get(row["id"], [])],
+                [known[child] for child in tree.children.get(row["id"], [])],
+            )
+            cost += row["payload_size"]
+    return cost
+
+
+def _live(repository_id: int, digest: str) -> int:
+    found = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
+    root = found.values_list("id", flat=True).first()
+    if root is None:
+        raise ManifestUnknown
+    return root
+
+
+def _tags_of(manifests: Collection[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for row_id, name in Tag.objects.filter(manifest_id__in=manifests).values_list("manifest_id", "name"):
+        found.setdefault(row_id, []).append(name)
+    return found
 
 
 def _insert(repository_id: int, row: dict[str, Any], pushed_by: str, now: datetime) -> int:
@@ -94,17 +127,13 @@ def _insert(repository_id: int, row: dict[str, Any], pushed_by: str, now: dateti
     return int(inserted[0][0])
 
 
-def _read_tree(repository_id: int, digest: str) -> _Tree:
-    """The live manifest and all below it. Children come before parents, then by digest: height belongs to the
+def _read_tree(roots: Sequence[int]) -> _Tree:
+    """Live manifests and all below them. Children come before parents, then by digest: height belongs to the
     manifest, not to the tree, so two copies insert the manifests they share in the same order."""
-    live = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
-    root = live.values_list("id", flat=True).first()
-    if root is None:
-        raise ManifestUnknown
-    family = descendants(root)
+    family = descendants(*roots)
     copied = [name for name in MANIFEST_COLUMNS if name not in ("repository", "pushed_by", "pushed_at")]
     rows = list(Manifest.objects.filter(id__in=family, deleted_at=None).values("id", *copied))
-    if len(rows) != len(family):
+    if len(rows) != len(set(family)):
         raise ManifestUnknown  # deleted while we read
     tree = _Tree(rows, {}, {}, {})
     below: dict[int, list[int]] = {}
@@ -115,7 +144,7 @@ def _read_tree(repository_id: int, digest: str) -> _Tree:
         below.setdefault(parent, []).append(child)
         tree.children.setdefault(parent, []).append(digests[child])
     heights: dict[int, int] = {}
-    for manifest_id in reversed(_parents_first(root, below)):
+    for manifest_id in reversed(_parents_first(roots, below)):
         heights[manifest_id] = 1 + max((heights[child] for child in below.get(manifest_id, [])), default=-1)
     rows.sort(key=lambda row: (heights[row["id"]], row["digest"]))
     named = ManifestBlob.objects.filter(manifest_id__in=family).order_by("position")
@@ -126,11 +155,11 @@ def _read_tree(repository_id: int, digest: str) -> _Tree:
     return tree
 
 
-def _parents_first(root: int, below: dict[int, list[int]]) -> list[int]:
+def _parents_first(roots: Sequence[int], below: dict[int, list[int]]) -> list[int]:
     """A topological order; references never form a circle, since each is the digest of what it names."""
     order: list[int] = []
     seen: set[int] = set()
-    stack: list[tuple[int, bool]] = [(root, False)]
+    stack: list[tuple[int, bool]] = [(root, False) for root in roots]
     while stack:
         manifest_id, is_done = stack.pop()
         if is_done:

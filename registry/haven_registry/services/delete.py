@@ -12,10 +12,13 @@ from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
+from haven_registry.accessories import accessories_below
 from haven_registry.errors import ManifestReferenced, ManifestUnknown, TagsChanged
 from haven_registry.models import Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, TagHistory
 from haven_registry.services.repositories import hold_repository, publish_about
-from haven_registry.services.tags import drop_tags
+from haven_registry.services.tags import Change, drop_tags
+
+NOBODY = 0  # no row's id
 
 
 def delete_manifest(
@@ -24,13 +27,17 @@ def delete_manifest(
     digest: str,
     only_untagged: bool = False,
     only_with_tags: Mapping[str, datetime] | None = None,
+    with_accessories: bool = False,
     origin: Origin = HAVEN,
 ) -> None:
-    """Into the trash, with its tags and with those descendants that have no tag and no other live parent.
+    """Into the trash, with its tags and with those descendants that have no tag and no other live parent, all in one
+    transaction: a restore of the manifest brings all of it back.
 
     only_untagged: GC's question, asked again under the lock; then nothing happens to a manifest that something keeps.
     only_with_tags: retention's; the tags and when each was pushed, as the decision saw them.
-    Raises RepositoryUnknown, ManifestUnknown, ManifestReferenced (by a live index), TagImmutable (one of its tags),
+    with_accessories: its accessories go too, and theirs, whatever tags they have (Harbor); one that a live index names
+        stays.
+    Raises RepositoryUnknown, ManifestUnknown, ManifestReferenced (by a live index), TagImmutable (one of the tags),
     TagsChanged (only_with_tags).
     Locks: repository (KEY SHARE), repository_blob and manifest of the whole family (NO KEY UPDATE), tag (UPDATE, by
     name).
@@ -43,7 +50,10 @@ def delete_manifest(
         root = manifests.values_list("id", flat=True).first()
         if root is None:
             raise ManifestUnknown
-        family = descendants(root)
+        accessories = (
+            {row_id for row_id, _ in accessories_below(repository_id, digest, root)} if with_accessories else set()
+        )
+        family = descendants(root, *sorted(accessories))
         backend.locked(_blobs_of(family).order_by("project_blob_id").values_list("id"), "NO KEY UPDATE")
         backend.locked(Manifest.objects.filter(id__in=family).order_by("id").values_list("id"), "NO KEY UPDATE")
         # from here nobody can tag, name or trash them
@@ -56,18 +66,21 @@ def delete_manifest(
             tagged = Tag.objects.filter(manifest_id=root).values_list("name", "updated_at")
             if not dict(tagged).items() <= only_with_tags.items():
                 raise TagsChanged
-        doomed = _choose_doomed(root, family)
+        doomed = _choose_doomed(root, accessories, family)
         held = backend.locked(
             Tag.objects.filter(manifest_id__in=doomed).order_by("name").values_list("id", "name", "manifest_id"),
             "UPDATE",
         )
         tags = [(tag_id, name, manifest_id) for tag_id, name, manifest_id in held]
         purge_after = now + config().restore_window
-        Manifest.objects.filter(id__in=doomed, deleted_at=None).update(deleted_at=now, purge_after=purge_after)
+        Manifest.objects.filter(id__in=doomed, deleted_at=None).update(
+            deleted_at=now, purge_after=purge_after, deleted_by=origin.name,
+            deleted_with=Case(When(id=root, then=None), default=Value(root)),
+        )  # fmt: skip
         # unconditional: a row that another live manifest names stays visible, so there is nothing to check, nothing
         # to race
         hide_blobs(_blobs_of(doomed).values("id"), now, purge_after)
-        drop_tags(held_repository, tags, TagHistory.MANIFEST_DELETED, now)
+        drop_tags(held_repository, tags, Change(TagHistory.MANIFEST_DELETED, origin.name, now))
         names = sorted(name for _, name, _ in tags)
         publish_about(repository_id, held_repository, "manifest.deleted", now, origin, digest=digest, tags=names)
 
@@ -83,9 +96,9 @@ def hide_blobs(rows: Any, now: datetime, purge_after: datetime) -> None:
     )
 
 
-def descendants(root: int) -> list[int]:
-    """Ids of the manifest and of all below it, root first. References never change after the insert: no lock needed."""
-    family, level = [root], [root]
+def descendants(*roots: int) -> list[int]:
+    """Ids of the manifests and of all below them, roots first. References never change after the insert: no lock needed."""
+    family, level = list(roots), list(roots)
     while level:
         children = set(ManifestChild.objects.filter(parent_id__in=level).values_list("child_id", flat=True))
         level = sorted(children - set(family))
@@ -111,17 +124,23 @@ def _blobs_of(manifests: Iterable[int]) -> QuerySet[RepositoryBlob]:
     return RepositoryBlob.objects.filter(id__in=named)
 
 
-def _choose_doomed(root: int, family: list[int]) -> set[int]:
-    tagged = set(Tag.objects.filter(manifest_id__in=family).values_list("manifest_id", flat=True))
+def _choose_doomed(root: int, accessories: set[int], family: list[int]) -> set[int]:
+    """What goes with the root. Raises ManifestReferenced."""
+    tagged = set(Tag.objects.filter(manifest_id__in=family).values_list("manifest_id", flat=True)) - accessories
     parents: dict[int, set[int]] = {}
     links = ManifestChild.objects.filter(child_id__in=family, parent__deleted_at=None)
     for child, parent in links.values_list("child_id", "parent_id"):
         parents.setdefault(child, set()).add(parent)
     if parents.get(root):
         raise ManifestReferenced
+
+    def without_parents(manifest_id: int) -> set[int]:
+        # a child goes because its parents go, an accessory also when it never had one
+        return set() if manifest_id in accessories else {NOBODY}
+
     doomed = {root}
     for _ in family:  # to a fixed point: a grandchild may be met before its parent is doomed
-        more = {m for m in family if m not in doomed and m not in tagged and parents.get(m, {0}) <= doomed}
+        more = {m for m in set(family) - doomed - tagged if parents.get(m, without_parents(m)) <= doomed}
         if not more:
             break
         doomed |= more

@@ -15,11 +15,11 @@ from haven_core.errors import ConcurrentChange
 from haven_core.quotas.services import charge
 from haven_registry import selectors
 from haven_registry.errors import ManifestBlobUnknown
-from haven_registry.models import Manifest, ManifestBlob, ManifestChild
+from haven_registry.models import Manifest, ManifestBlob, ManifestChild, TagHistory
 from haven_registry.oci.manifest import ParsedManifest
 from haven_registry.services.repositories import hold_repository, publish_about
 from haven_registry.services.room import with_room
-from haven_registry.services.tags import require_tags, set_tags
+from haven_registry.services.tags import Change, Target, require_tags, set_tags
 
 MANIFEST_COLUMNS = (
     "repository", "digest", "media_type", "artifact_type", "config_media_type", "subject_digest", "annotations",
@@ -82,7 +82,9 @@ def put_manifest(
                 [known[child] for child in children],
             )
         absent = require_tags(repository_id, tags, if_match=if_match, if_none_match=if_none_match)
-        moved = set_tags(held, tags, manifest_id, now, must_be_new=absent)
+        change = Change(TagHistory.PUSHED, pushed_by, now)
+        targets = dict.fromkeys(tags, Target(manifest_id, digest))
+        moved = set_tags(held, targets, change, must_be_new=absent)
         origin = Origin(pushed_by, address)
         publish_about(repository_id, held, "manifest.pushed", now, origin, digest=digest, tags=list(tags))
         charge(project_id, len(payload) if created else 0)

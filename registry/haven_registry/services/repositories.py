@@ -89,15 +89,16 @@ def delete_repository(repository_id: int, origin: Origin = HAVEN) -> None:
             raise RepositoryUnknown
         held = _name_of(repository_id)
         before_delete(held, Tag.objects.filter(repository_id=repository_id).values_list("name", flat=True))
-        live.update(deleted_at=now, purge_after=now + config().restore_window)
+        live.update(deleted_at=now, purge_after=now + config().restore_window, deleted_by=origin.name)
         publish_about(repository_id, held, "repository.deleted", now, origin)
 
     run_write(work)
 
 
-def restore_repository(repository_id: int, origin: Origin = HAVEN) -> None:
+def restore_repository(repository_id: int, origin: Origin = HAVEN, *, name: str | None = None) -> None:
     """Out of the trash, with everything that was in it. Lock: repository (NO KEY UPDATE).
 
+    name: below its project, to give it another one.
     Raises RepositoryUnknown once its purge may have begun, Conflict when a live repository has the name by now.
     """
     now = timezone.now()
@@ -106,14 +107,20 @@ def restore_repository(repository_id: int, origin: Origin = HAVEN) -> None:
         trashed = Repository.objects.filter(id=repository_id, purge_after__gt=now).filter(
             purge_after__gt=F("deleted_at")
         )
-        if not trashed.update(deleted_at=None, purge_after=None):
+        renamed = {} if name is None else {"name": name, "full_name": _full_name(repository_id, name)}
+        if not trashed.update(deleted_at=None, purge_after=None, **renamed):
             raise RepositoryUnknown
         publish_about(repository_id, _name_of(repository_id), "repository.restored", now, origin)
 
     try:
         run_write(work)
     except IntegrityError:  # the one constraint that this can break is the name's
-        raise Conflict("a repository of that name exists") from None
+        raise Conflict("a repository of that name exists: give another name") from None
+
+
+def _full_name(repository_id: int, name: str) -> str:
+    project = Repository.objects.filter(id=repository_id).values_list("project__name", flat=True).first()
+    return f"{project}/{name}"
 
 
 def _name_of(repository_id: int) -> HeldRepository:

@@ -1,7 +1,9 @@
 """Tags: one row per name, and what names meant before."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.utils import timezone
 
@@ -18,7 +20,23 @@ from haven_registry.services.repositories import hold_repository, publish_about
 
 # one statement moves the tags and RETURNs what they meant before; a new row has no previous
 _MOVE = """(repository_id, name) DO UPDATE SET previous_manifest_id = tag.manifest_id,
-  manifest_id = excluded.manifest_id, updated_at = excluded.updated_at, restored_at = NULL"""
+  manifest_id = excluded.manifest_id, updated_at = excluded.updated_at, restored_at = excluded.restored_at"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How tags change: one of TagHistory's reasons, by whom (an actor's name), and when."""
+
+    reason: str
+    by: str
+    at: datetime
+
+
+class Target(NamedTuple):
+    """A manifest that tags are pointed at."""
+
+    manifest_id: int
+    digest: str
 
 
 def move_tag(
@@ -38,7 +56,9 @@ def move_tag(
             raise ManifestUnknown
         now = timezone.now()
         try:
-            moved = set_tags(held, [name], rows[0][0], now, must_be_new=[name] if must_be_new else ())
+            change = Change(TagHistory.MOVED, origin.name, now)
+            new = [name] if must_be_new else ()
+            moved = set_tags(held, {name: Target(rows[0][0], digest)}, change, must_be_new=new)
         except PreconditionFailed:
             raise Conflict(f"tag {name} already exists") from None
         publish_about(repository_id, held, "tag.moved", now, origin, tag=name, digest=digest, previous=moved.get(name))
@@ -74,7 +94,7 @@ def delete_tag(
             raise TagsChanged
         now = timezone.now()
         [(tag_id, named)] = rows
-        digests = drop_tags(held, [(tag_id, name, named)], TagHistory.DELETED, now)
+        digests = drop_tags(held, [(tag_id, name, named)], Change(TagHistory.DELETED, origin.name, now))
         publish_about(repository_id, held, "tag.deleted", now, origin, tag=name, digest=digests[name])
         return digests[name]
 
@@ -83,32 +103,32 @@ def delete_tag(
 
 def set_tags(
     repository: HeldRepository,
-    names: Iterable[str],
-    manifest_id: int,
-    now: datetime,
+    targets: Mapping[str, Target],
+    change: Change,
     *,
     must_be_new: Container[str] = (),
+    restored_at: datetime | None = None,
 ) -> dict[str, str]:
-    """Point tags at a manifest that the caller's transaction holds (SHARE at least) or inserted; the digests of what
-    was replaced, by name. Raises PreconditionFailed (must_be_new), TagImmutable. Locks: tag (upsert, by name).
+    """Point tags, by name, at manifests that the caller's transaction holds (SHARE at least) or inserted; the digests of
+    what was replaced, by name. restored_at: the tags come back from the trash.
+    Raises PreconditionFailed (must_be_new), TagImmutable. Locks: tag (upsert, by name).
 
     The policy is asked after the upsert, about what it found there: of two pushes of a new immutable tag the second
     waits for the first and is refused (ADR 0014).
     """
-    ordered = sorted(set(names))
-    if not ordered:
+    if not targets:
         return {}
     rows = backend.insert(
-        Tag, ["repository", "name", "manifest", "updated_at"],
-        [(repository.id, name, manifest_id, now) for name in ordered],
+        Tag, ["repository", "name", "manifest", "updated_at", "restored_at"],
+        [(repository.id, name, targets[name].manifest_id, change.at, restored_at) for name in sorted(targets)],
         on_conflict=_MOVE, returning=("name", "previous_manifest_id"),
     )  # fmt: skip
     if any(previous is not None and name in must_be_new for name, previous in rows):
         raise PreconditionFailed
     if existing := [name for name, previous in rows if previous is not None]:
         before_push(repository, existing)
-    replaced = [(name, previous) for name, previous in rows if previous not in (None, manifest_id)]
-    return _remember(repository.id, replaced, TagHistory.MOVED, now)
+    changed = [(name, previous) for name, previous in rows if previous != targets[name].manifest_id]
+    return remember(repository.id, changed, targets, change)
 
 
 def require_tags(
@@ -142,26 +162,37 @@ def _names(header: str, digest: str) -> bool:
     return not tags.isdisjoint({"*", digest})
 
 
-def drop_tags(
-    repository: HeldRepository, tags: Sequence[tuple[int, str, int]], reason: str, now: datetime
-) -> dict[str, str]:
+def drop_tags(repository: HeldRepository, tags: Sequence[tuple[int, str, int]], change: Change) -> dict[str, str]:
     """Delete held tag rows (id, name, manifest_id) and remember what they meant; the digests by name. Raises
     TagImmutable."""
     if not tags:
         return {}
     before_delete(repository, [name for _, name, _ in tags])
     Tag.objects.filter(id__in=[tag_id for tag_id, _, _ in tags]).delete()
-    return _remember(repository.id, [(name, manifest_id) for _, name, manifest_id in tags], reason, now)
+    return remember(repository.id, [(name, manifest_id) for _, name, manifest_id in tags], {}, change)
 
 
-def _remember(repository_id: int, meanings: Sequence[tuple[str, int]], reason: str, now: datetime) -> dict[str, str]:
+def remember(
+    repository_id: int, meanings: Sequence[tuple[str, int | None]], targets: Mapping[str, Target], change: Change
+) -> dict[str, str]:
+    """Write down that names, which meant the manifests of these ids (None: nothing), mean `targets` now. The digests of
+    what they meant, by name. The only place where history comes from."""
     if not meanings:
         return {}
-    wanted = {manifest_id for _, manifest_id in meanings}
-    digests: Mapping[int, str] = dict(Manifest.objects.filter(id__in=wanted).values_list("id", "digest"))
-    until = now + config().restore_window
+    wanted = {manifest_id for _, manifest_id in meanings if manifest_id is not None}
+    digests: Mapping[int, str] = {}
+    if wanted:
+        digests = dict(Manifest.objects.filter(id__in=wanted).values_list("id", "digest"))
+    until = change.at + config().restore_window
     backend.insert(
-        TagHistory, ["repository", "name", "manifest", "digest", "reason", "ended_at", "restorable_until"],
-        [(repository_id, name, m, digests[m], reason, now, until) for name, m in meanings],
+        TagHistory,
+        ["repository", "name", "manifest", "digest", "new_digest", "reason", "by", "ended_at", "restorable_until"],
+        [
+            (
+                repository_id, name, before, None if before is None else digests[before],
+                targets[name].digest if name in targets else None, change.reason, change.by, change.at, until,
+            )
+            for name, before in meanings
+        ],
     )  # fmt: skip
-    return {name: digests[manifest_id] for name, manifest_id in meanings}
+    return {name: digests[before] for name, before in meanings if before is not None}

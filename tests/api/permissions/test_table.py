@@ -25,6 +25,7 @@ from haven_core.robots.services import create_robot
 from haven_core.robots.specs import EVERY_PROJECT, FOREVER, PermissionSpec, RobotSpec
 from haven_registry.services.repositories import get_or_create_repository
 from tests.api.conftest import PASSWORD
+from tests.api.permissions.content import push_content
 from tests.api.permissions.table import CALLERS, Row, rows
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +44,7 @@ class World(NamedTuple):
 
 
 @pytest.fixture
-def world(db: None) -> World:
+def world(db: None, request: pytest.FixtureRequest) -> World:
     """A private project with a repository, a member of each role and a spare one, a label, an account, a group, a role in
     use and one that isn't, an idle robot. The callers are accounts of their columns' names; the robots have all that can
     be given to a robot of the project, or of the system and of every project."""
@@ -70,6 +71,8 @@ def world(db: None) -> World:
     label = Label.objects.create(name="ready", project_id=project, created_at=now, updated_at=now).pk
     shared_label = Label.objects.create(name="shared", created_at=now, updated_at=now).pk
     ids, robots = _robots(root)
+    if "/app" in request.node.callspec.params["row"].path or "/trash" in request.node.callspec.params["row"].path:
+        ids |= push_content(project, label)
     names = people | ids | {
         "project": project, "member": spare.pk, "group": group, "role": role, "unused_role": unused, "label": label,
         "shared_label": shared_label,
@@ -105,7 +108,9 @@ def everything() -> dict[str, list[tuple[Any, ...]]]:
 @pytest.mark.parametrize("row", list(rows()), ids=lambda row: f"{row.operation}-{row.method}")
 def test_row(row: Row, world: World, api: Callable[..., HttpResponse]) -> None:
     """Each caller finds the world as it was made: what one was let in to do is undone before the next."""
-    body = row.body.replace("{project}", str(world.names["project"]))
+    body = row.body
+    for name in ("project", "label"):
+        body = body.replace(f"{{{name}}}", str(world.names[name]))
     before = everything()
     wrong = {}
     for caller, status in row.statuses.items():

@@ -123,3 +123,17 @@ def drop_label(world: World) -> HttpResponse:
     label_id = create_label(project_id=world.projects["private"], name="ours")
     world.call("addLabel", {"id": label_id}, **V1, user="owner")
     return world.call("removeLabel", **V1, label_id=label_id, user="owner")
+
+
+@example("listArtifactsOfProject")
+def artifacts_of_project(world: World) -> HttpResponse:
+    push(world)
+    query = {"latest_in_repository": "true", "q": "media_type=application/vnd.oci.image.config.v1%2Bjson"}
+    return world.call("listArtifactsOfProject", query=query, project_name_or_id="private", user="guest")
+
+
+@example("getIcon")
+def icon(world: World) -> HttpResponse:
+    push(world)
+    digest = world.call("getArtifact", **V1, user="guest").json()["icon"]
+    return world.call("getIcon", digest=digest)

@@ -46,7 +46,8 @@ def test_a_push_moves_all_its_tags_at_once_and_says_what_they_named(site: Site):
     assert (result.created, dict(result.moved)) == (True, {"a": old})
     assert selectors.list_tags(site.repository) == ["a", "b", "c"]
     assert site.tag("c") == result.digest
-    assert list(TagHistory.objects.values_list("name", "digest", "reason")) == [("a", old, TagHistory.MOVED)]
+    before = TagHistory.objects.filter(digest__isnull=False).values_list("name", "digest", "new_digest", "reason", "by")
+    assert list(before) == [("a", old, result.digest, TagHistory.PUSHED, "somebody")]
 
 
 def test_deleting_a_tag_keeps_the_manifest(site: Site):
