@@ -2,16 +2,19 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, QuerySet, Sum
+from django.db.models import BigIntegerField, Count, DateTimeField, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.conditions import ListQuery
 from haven_registry.artifact_list import base_artifacts
+from haven_registry.artifacts import kinds
 from haven_registry.errors import RepositoryUnknown
-from haven_registry.models import Manifest, PullDaily, Repository
+from haven_registry.models import Manifest, PullDaily, Repository, RepositoryBlob, Tag
 
 LISTING = Listing(
     filters={
@@ -79,3 +82,150 @@ def _views(rows: "Iterable[Any]") -> list[RepositoryView]:
 
 def _by_repository(rows: "QuerySet[Any]", ids: Collection[int], number: Any) -> dict[int, Any]:
     return dict(rows.values_list("repository_id").annotate(number=number).order_by()) if ids else {}
+
+
+PULL_DAYS = 30
+"""Days of pulls that are counted, today's included."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryRow:
+    """A live repository by its own columns. name: below its project."""
+
+    id: int
+    project_id: int
+    name: str
+    full_name: str
+    description: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySummary:
+    """A live repository with what a person compares it by.
+
+    type: of the artifact pushed last, '' without any; newest_tag: of the tagged one pushed last. size, unique: bytes that
+    are stored for it, what is in the trash included, and of them those of no other repository of the project. pulls: of
+    each of PULL_DAYS, the newest last.
+    """
+
+    row: RepositoryRow
+    pushed_at: datetime
+    artifacts: int
+    type: str
+    newest_tag: str
+    size: int
+    unique: int
+    pulls: tuple[int, ...]
+
+
+SUMMARIES = Listing(
+    filters={"name": Column("name")},
+    sorts={"name": "name", "pushed": "pushed", "size": "stored", "pulls": "pulled", "creation_time": "created_at"},
+    order=("-id",),
+)
+_ROW = ("id", "project_id", "name", "full_name", "description", "created_at")
+
+
+def find_repository_row(project_id: int, name: str) -> RepositoryRow:
+    """A live repository by its name below the project, nothing counted. One statement. Raises RepositoryUnknown."""
+    found = Repository.objects.filter(project_id=project_id, name=name, deleted_at=None).values_list(*_ROW).first()
+    if found is None:
+        raise RepositoryUnknown
+    return RepositoryRow(*found)
+
+
+def list_names(project_id: int, *, limit: int) -> list[str]:
+    """Names below the project of the first `limit` live repositories. One statement."""
+    live = Repository.objects.filter(project_id=project_id, deleted_at=None)
+    return list(live.order_by("name").values_list("name", flat=True)[:limit])
+
+
+def summarise_repositories(project_id: int, query: ListQuery) -> tuple[list[RepositorySummary], int]:
+    """A page of a project's repositories, and the number of all. Six statements. Raises BadRequest."""
+    live: Any = Repository.objects.filter(project_id=project_id, deleted_at=None)
+    found = SUMMARIES.narrow(live, query)
+    page = SUMMARIES.page(_with_sorts(found, query), query)
+    rows = list(page.values_list(*_ROW, "pushed"))
+    ids = [row[0] for row in rows]
+    artifacts = _by_repository(base_artifacts(Manifest.objects.filter(repository_id__in=ids)), ids, Count("id"))
+    newest = _newest(ids)
+    sizes = _sizes(ids)
+    pulls = pulls_by_day(ids)
+    return [
+        RepositorySummary(
+            RepositoryRow(*row), pushed, artifacts.get(row[0], 0), *newest.get(row[0], ("", "")),
+            *sizes.get(row[0], (0, 0)), pulls.get(row[0], (0,) * PULL_DAYS),
+        )
+        for *row, pushed in rows
+    ], found.count()  # fmt: skip
+
+
+def pulls_by_day(repository_ids: Collection[int]) -> dict[int, tuple[int, ...]]:
+    """Pulls of each of PULL_DAYS, the newest last, of those repositories that have any. One statement."""
+    first = _first_day()
+    counted = PullDaily.objects.filter(repository_id__in=repository_ids, day__gte=first)
+    found: dict[int, list[int]] = {}
+    for repository_id, day, pulls in (
+        counted.values_list("repository_id", "day").annotate(number=Sum("pulls")).order_by() if repository_ids else ()
+    ):
+        days = found.setdefault(repository_id, [0] * PULL_DAYS)
+        if 0 <= (day - first).days < PULL_DAYS:  # a clock may be ahead
+            days[(day - first).days] = pulls
+    return {repository_id: tuple(days) for repository_id, days in found.items()}
+
+
+def _with_sorts(found: Any, query: ListQuery) -> Any:
+    """The columns that the order needs: each costs something for every repository of the project."""
+    newest = Manifest.objects.filter(repository_id=OuterRef("pk"), deleted_at=None, subject_digest=None)
+    pushed = Subquery(newest.order_by("-pushed_at", "-id").values("pushed_at")[:1], output_field=DateTimeField())
+    found = found.annotate(pushed=Coalesce(pushed, F("created_at")))
+    asked = {key.removeprefix("-") for key in query.order}
+    if "size" in asked:
+        stored = RepositoryBlob.objects.filter(repository_id=OuterRef("pk")).values("repository_id").order_by()
+        found = found.annotate(stored=_total(stored, "project_blob__size"))
+    if "pulls" in asked:
+        recent = PullDaily.objects.filter(repository_id=OuterRef("pk"), day__gte=_first_day()).order_by()
+        found = found.annotate(pulled=_total(recent.values("repository_id"), "pulls"))
+    return found
+
+
+def _total(rows: Any, column: str) -> Any:
+    return Coalesce(Subquery(rows.annotate(total=Sum(column)).values("total"), output_field=BigIntegerField()), 0)
+
+
+def _newest(ids: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Type and newest tag, by repository."""
+    if not ids:
+        return {}
+    live = Manifest.objects.filter(repository_id=OuterRef("pk"), deleted_at=None, subject_digest=None)
+    is_tagged = Exists(Tag.objects.filter(manifest_id=OuterRef("pk")))
+    order = ("-pushed_at", "-id")
+    tagged: Any = live.filter(is_tagged).order_by(*order)
+    tag = Tag.objects.filter(manifest_id=OuterRef("pk")).order_by("-updated_at", "-id").values("name")[:1]
+    types = ("media_type", "artifact_type", "config_media_type")
+    newest = {name: Subquery(live.order_by(*order).values(name)[:1]) for name in types}
+    rows: Any = Repository.objects.filter(id__in=ids).order_by()
+    rows = rows.annotate(**{f"of_{name}": value for name, value in newest.items()})
+    rows = rows.annotate(newest_tag=Subquery(tagged.annotate(tag=Subquery(tag)).values("tag")[:1]))
+    return {
+        row_id: (kinds.artifact_type(*found) if found[0] is not None else "", tag_name or "")
+        for row_id, tag_name, *found in rows.values_list("id", "newest_tag", *(f"of_{name}" for name in types))
+    }
+
+
+def _sizes(ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """Bytes stored for each repository, and of them those of no other in the project."""
+    if not ids:
+        return {}
+    others = RepositoryBlob.objects.filter(project_blob_id=OuterRef("project_blob_id")).exclude(
+        repository_id=OuterRef("repository_id")
+    )
+    rows: Any = RepositoryBlob.objects.filter(repository_id__in=ids).annotate(is_shared=Exists(others))
+    size, unique = Sum("project_blob__size"), Sum("project_blob__size", filter=Q(is_shared=False))
+    summed = rows.values_list("repository_id").annotate(size=size, unique_size=unique).order_by()
+    return {repository_id: (size or 0, unique or 0) for repository_id, size, unique in summed}
+
+
+def _first_day() -> Any:
+    return timezone.now().date() - timedelta(days=PULL_DAYS - 1)
