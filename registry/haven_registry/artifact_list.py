@@ -211,7 +211,7 @@ def _views(rows: Sequence[ManifestRow], driver: StorageDriver, parts: Parts) -> 
     last: dict[int, datetime] = {}
     for (row_id, _), moment in pulled.items():
         last[row_id] = max(moment, last.get(row_id, moment))
-    tags = _newest_tags(ids, pulled) if parts.tags else None
+    tags = newest_tags(ids, pulled) if parts.tags else None
     labels = _labels(ids) if parts.labels else None
     subjects = {(row.repository_id, row.digest): row.id for row in rows}
     accessories = list_accessories_of(subjects) if parts.accessories else None
@@ -241,7 +241,8 @@ def _children(ids: Collection[int]) -> tuple[dict[int, dict[str, int]], dict[int
     return children, sizes
 
 
-def _newest_tags(ids: Collection[int], pulled: Mapping[tuple[int, str], datetime]) -> dict[int, list[TagView]]:
+def newest_tags(ids: Collection[int], pulled: Mapping[tuple[int, str], datetime]) -> dict[int, list[TagView]]:
+    """The newest tags of manifests, MAX_INLINE_TAGS each, by id. pulled: see pulled_tags."""
     numbered: Any = Tag.objects.filter(manifest_id__in=ids).annotate(
         number=Window(RowNumber(), partition_by=[F("manifest_id")], order_by=[F("updated_at").desc(), F("id").desc()])
     )

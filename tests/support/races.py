@@ -1,6 +1,7 @@
 """Several threads at one database at once, for tests of races on both databases."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from haven_core.db import backend
-from haven_core.errors import Conflict
+from haven_core.errors import Conflict, HavenError
 
 THREADS = 8
 
@@ -55,3 +56,49 @@ def at_once(action: Callable[[int], object]) -> list[object]:
         thread.join()
     assert len(outcomes) == THREADS
     return outcomes
+
+
+def overlap(
+    monkeypatch: pytest.MonkeyPatch, pause: tuple[Any, str], first: Callable[[], object], second: Callable[[], object]
+) -> tuple[object, object]:
+    """Run `first` up to its call of the function that `pause` (module, name) names, inside its transaction, then `second`
+    until PostgreSQL has it wait for a lock, or it is done; then let both end. What each returned, or the HavenError it
+    raised. PostgreSQL only: on SQLite the second could not begin."""
+    outcomes: dict[str, object] = {}
+    reached, go_on = threading.Event(), threading.Event()
+    paused = getattr(*pause)
+
+    def wait_here(*arguments: Any, **named: Any) -> Any:
+        if threading.current_thread().name == "first" and not reached.is_set():
+            reached.set()
+            assert go_on.wait(30)
+        return paused(*arguments, **named)
+
+    def run(name: str, action: Callable[[], object]) -> None:
+        try:
+            outcomes[name] = action()
+        except HavenError as error:
+            outcomes[name] = error
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(*pause, wait_here)
+    threads = [
+        threading.Thread(target=run, args=(name, action), name=name)
+        for name, action in (("first", first), ("second", second))
+    ]
+    threads[0].start()
+    assert reached.wait(30), "the first never came to its pause"
+    threads[1].start()
+    while threads[1].is_alive() and not _somebody_waits():
+        time.sleep(0.005)
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    return outcomes["first"], outcomes["second"]
+
+
+def _somebody_waits() -> bool:
+    return bool(
+        backend.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+    )

@@ -104,10 +104,11 @@ def hold_or_revive(repository_id: int, digest: str, now: datetime) -> Target:
 
 def revive(repository_id: int, digest: str, now: datetime) -> list[tuple[int, datetime]]:
     """Take a manifest out of the trash with all that its delete took along, and all below; their ids and when each was
-    deleted. The caller holds the repository. Raises ManifestUnknown, ConcurrentChange.
-    Locks: manifest of the whole family (NO KEY UPDATE, by id)."""
+    deleted. The caller holds the repository. Raises ManifestUnknown (also once its window is
+    over or was ended), ConcurrentChange. Locks: manifest of the whole family (NO KEY UPDATE, by id)."""
     trashed = Manifest.objects.filter(repository_id=repository_id, deleted_at__isnull=False)
-    root = trashed.filter(digest=digest).values_list("id", flat=True).first()
+    restorable = trashed.filter(digest=digest, purge_after__gt=now)
+    root = restorable.values_list("id", flat=True).first()
     if root is None:
         raise ManifestUnknown
     companions = trashed.filter(deleted_with=root).order_by("id").values_list("id", flat=True)
@@ -115,7 +116,7 @@ def revive(repository_id: int, digest: str, now: datetime) -> list[tuple[int, da
     family = descendants(root, *together)
     held = backend.locked(Manifest.objects.filter(id__in=family).order_by("id").values_list("id"), "NO KEY UPDATE")
     # purged, restored or pushed again between look and lock: who goes with it has to be found anew
-    if len(held) != len(set(family)) or list(companions) != together or not trashed.filter(id=root).exists():
+    if len(held) != len(set(family)) or list(companions) != together or not restorable.exists():
         raise ConcurrentChange
     rows = [(row_id, at) for row_id, at in trashed.filter(id__in=family).values_list("id", "deleted_at") if at]
     trashed.filter(id__in=family).update(deleted_at=None, purge_after=None, restored_at=now)
