@@ -39,6 +39,14 @@ class QuotaForm(forms.Form):
     )
     unit = forms.ChoiceField(label=_("Unit"), choices=[(unit, unit) for unit in UNITS], initial="GiB")
 
+    @classmethod
+    def of(cls, limit_bytes: int | None) -> "QuotaForm":
+        """Filled with a limit, in the largest unit that says it in few digits."""
+        if limit_bytes is None:
+            return cls()
+        unit = next((unit for unit in reversed(UNITS) if limit_bytes >= UNITS[unit]), "MiB")
+        return cls(initial={"limit": f"{limit_bytes / UNITS[unit]:.2f}".rstrip("0").rstrip("."), "unit": unit})
+
     @property
     def limit_bytes(self) -> int | None:
         """The limit of a valid form in bytes; None: unlimited."""

@@ -7,6 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from haven_core.domain.actor import Actor
+from haven_core.rbac.permissions import Action, Resource, evaluate
 
 Text = str | Promise
 
@@ -34,6 +35,10 @@ def _everybody(_: Actor) -> bool:
     return True
 
 
+def _may(resource: Resource, action: Action) -> Callable[[Actor], bool]:
+    return lambda actor: evaluate(actor, resource, action)
+
+
 def _people(actor: Actor) -> bool:
     return not actor.is_anonymous
 
@@ -45,6 +50,13 @@ SECTIONS = (
             Link("home", _("Home"), icon="home", is_for=_everybody, key="h"),
             Link("projects", _("Projects"), icon="packages", is_for=_everybody, key="p"),
             Link("activity", _("Audit log"), icon="history", is_for=_people, key="a"),
+        ),
+    ),
+    Section(
+        _("Administration"),
+        (
+            Link("quotas", _("Quotas"), icon="gauge", is_for=_may(Resource.QUOTA, Action.LIST), key="q"),
+            Link("labels", _("Global labels"), icon="bookmark", is_for=_may(Resource.LABEL, Action.CREATE), key="l"),
         ),
     ),
 )

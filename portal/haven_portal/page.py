@@ -24,10 +24,18 @@ from haven_core.conf import config
 from haven_core.db.connections import is_unavailable
 from haven_core.domain.actor import ANONYMOUS, Actor
 from haven_core.domain.origin import Origin
-from haven_core.errors import HavenError, PasswordChangeRequired, Unauthorized
+from haven_core.errors import (
+    Forbidden,
+    HavenError,
+    NotFound,
+    PasswordChangeRequired,
+    ProjectUnknown,
+    Unauthorized,
+)
 from haven_core.policies.writes import before_write
 from haven_portal.lists import PER_COOKIE, PER_PAGE
 from haven_portal.navigation import sections_for
+from haven_portal.words import explain
 
 THEME_COOKIE = "haven_theme"
 THEMES = ("auto", "light", "dark")
@@ -37,6 +45,7 @@ POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _READS = ("GET", "HEAD")
+_SILENT = (Forbidden, ProjectUnknown, NotFound)  # the page for the status says it better
 
 
 @method_decorator(
@@ -126,6 +135,18 @@ class Page(View):
         self.messages.add(40, str(message))
         return see_other(url)
 
+    def ask(
+        self, title: object, text: object, *, button: object, back: str, must_be: str = "", error: str = ""
+    ) -> HttpResponse:
+        """The question before something that can't be undone; its form posts to this address. must_be: what has to be
+        typed. haven.js shows the same in a dialog."""
+        context = {
+            "title": str(title), "text": str(text), "button": str(button), "back": back, "must_be": must_be,
+            "error": error, "is_page": not self.is_fragment,
+        }  # fmt: skip
+        template = "parts/question.html" if self.is_fragment else "question.html"
+        return Page.render(self, template, 422 if error else 200, **context)
+
     @contextmanager
     def audited(self, method: str, path: str, resource: str = "") -> Iterator[None]:
         """Around a service: tells the audit log what the same request of the REST API would. path: below /api/v2.0."""
@@ -188,7 +209,7 @@ def error_page(
     known = status if status in (400, 403, 404, 500, 503) else (500 if status >= 500 else 400)
     context = {
         "status": status,
-        "error": error,
+        "reason": explain(error) if error is not None and not isinstance(error, _SILENT) else "",
         "request_id": request.META.get("HTTP_X_REQUEST_ID", ""),
     }
     return render_page(request, f"errors/{known}.html", context, actor=actor, status=status)

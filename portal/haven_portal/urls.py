@@ -1,9 +1,25 @@
 """Pages. Names of things stand in addresses, never ids; `/-/` can't be part of a repository's name and ends it."""
 
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
+from django.urls.converters import IntConverter
 
 from haven_portal import assets
-from haven_portal.views import activity, home, preferences, project, projects, search, sign_in, style_guide
+from haven_portal.views import (
+    activity,
+    home,
+    immutability,
+    labels,
+    members,
+    preferences,
+    project,
+    projects,
+    quotas,
+    robots,
+    search,
+    settings,
+    sign_in,
+    style_guide,
+)
 
 
 class ProjectName:
@@ -20,19 +36,56 @@ class ProjectName:
         return value
 
 
+class Number(IntConverter):
+    """An id: as many digits as a database's number has for sure."""
+
+    regex = r"[0-9]{1,18}"
+
+
 register_converter(ProjectName, "project")
+register_converter(Number, "number")
 
 app_name = "portal"
+_in_project = [
+    path("", project.Repositories.as_view(), name="project"),
+    path("activity", activity.ProjectActivity.as_view(), name="project-activity"),
+    path("immutability", immutability.Rules.as_view(), name="project-immutability"),
+    path("immutability/-/new", immutability.NewRule.as_view(), name="project-rule-new"),
+    path("immutability/<number:rule_id>/delete", immutability.DeleteRule.as_view(), name="project-rule-delete"),
+    path("immutability/<number:rule_id>/switch", immutability.SwitchRule.as_view(), name="project-rule-switch"),
+    path("labels", labels.ProjectLabels.as_view(), name="project-labels"),
+    path("labels/-/new", labels.NewProjectLabel.as_view(), name="project-label-new"),
+    path("labels/<number:label_id>/delete", labels.DeleteProjectLabel.as_view(), name="project-label-delete"),
+    path("labels/<number:label_id>/edit", labels.EditProjectLabel.as_view(), name="project-label-edit"),
+    path("members", members.Members.as_view(), name="project-members"),
+    path("members/-/add", members.AddMember.as_view(), name="project-member-add"),
+    path("members/-/candidates", members.Candidates.as_view(), name="project-member-candidates"),
+    path("members/<number:member_id>/remove", members.RemoveMember.as_view(), name="project-member-remove"),
+    path("members/<number:member_id>/role", members.ChangeRole.as_view(), name="project-member-role"),
+    path("robots", robots.Robots.as_view(), name="project-robots"),
+    path("robots/-/new", robots.NewRobot.as_view(), name="project-robot-new"),
+    path("robots/<number:robot_id>/delete", robots.DeleteRobot.as_view(), name="project-robot-delete"),
+    path("robots/<number:robot_id>/refresh", robots.RefreshRobot.as_view(), name="project-robot-refresh"),
+    path("robots/<number:robot_id>/switch", robots.SwitchRobot.as_view(), name="project-robot-switch"),
+    path("settings", settings.Settings.as_view(), name="project-settings"),
+    path("settings/access", settings.Access.as_view(), name="project-access"),
+    path("settings/delete", settings.Delete.as_view(), name="project-delete"),
+    path("settings/quota", settings.Limit.as_view(), name="project-quota"),
+]
 urlpatterns = [
     path("", home.Home.as_view(), name="home"),
     path("-/preferences", preferences.Preferences.as_view(), name="preferences"),
     path("-/ui", style_guide.StyleGuide.as_view(), name="style-guide"),
     path("activity", activity.Activity.as_view(), name="activity"),
+    path("admin/labels", labels.GlobalLabels.as_view(), name="labels"),
+    path("admin/labels/-/new", labels.NewGlobalLabel.as_view(), name="label-new"),
+    path("admin/labels/<number:label_id>/delete", labels.DeleteGlobalLabel.as_view(), name="label-delete"),
+    path("admin/labels/<number:label_id>/edit", labels.EditGlobalLabel.as_view(), name="label-edit"),
     path("me/password", sign_in.Password.as_view(), name="password"),
+    path("ops/quotas", quotas.Quotas.as_view(), name="quotas"),
     path("projects/", projects.Projects.as_view(), name="projects"),
     path("projects/-/new", projects.NewProject.as_view(), name="project-new"),
-    path("projects/<project:project>/", project.Repositories.as_view(), name="project"),
-    path("projects/<project:project>/activity", activity.ProjectActivity.as_view(), name="project-activity"),
+    path("projects/<project:project>/", include(_in_project)),
     path("search", search.Search.as_view(), name="search"),
     path("sign-in", sign_in.SignIn.as_view(), name="sign-in"),
     path("sign-out", sign_in.SignOut.as_view(), name="sign-out"),

@@ -125,6 +125,13 @@ def sparkline(values: Sequence[int], label: str) -> SafeString:
 
 
 @register.simple_tag
+def label_chip(name: str, color: str) -> SafeString:
+    """A label: its colour as a dot, and its name as text, which any colour leaves readable."""
+    dot = '<svg viewBox="0 0 12 12" aria-hidden="true"><circle cx="6" cy="6" r="6" fill="{}"/></svg>'
+    return format_html('<span class="label-chip">' + dot + "{}</span>", color or "#94a3b8", name)
+
+
+@register.simple_tag
 def copy(text: str, label: str = "", shown: str = "") -> SafeString:
     """A button that copies `text`. label: what it is called, where `shown` doesn't say it."""
     name = label or gettext("Copy")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
-from django.utils.functional import Promise
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext_lazy as _
 
 from haven_core.projects.selectors import ProjectView, find_project
@@ -28,7 +28,12 @@ class Tab:
 
 TABS = (
     Tab("project", _("Repositories"), Resource.REPOSITORY, Action.LIST),
+    Tab("project-members", _("Members"), Resource.MEMBER, Action.LIST),
+    Tab("project-labels", _("Labels"), Resource.LABEL, Action.LIST),
+    Tab("project-robots", _("Robots"), Resource.ROBOT, Action.LIST),
+    Tab("project-immutability", _("Immutable tags"), Resource.IMMUTABLE_TAG, Action.LIST),
     Tab("project-activity", _("Audit log"), Resource.LOG, Action.LIST),
+    Tab("project-settings", _("Settings"), Resource.PROJECT, Action.UPDATE),
 )
 
 
@@ -72,6 +77,11 @@ class ProjectPage(Page):
         """The address of a page of this project."""
         return reverse(f"portal:{route}", args=[self.name, *args])
 
+    @cached_property
+    def usage(self) -> tuple[int | None, int] | None:
+        """(limit, bytes used) of the project, for who may read them; no limit: None."""
+        return usage_of(self.actor, [self.project]).get(self.project.project_id)
+
     def render(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
         """The page below the project's head and tabs."""
         tabs = [
@@ -79,8 +89,7 @@ class ProjectPage(Page):
             for tab in TABS
             if self.may(tab.resource, tab.action)
         ]
-        usage = usage_of(self.actor, [self.project]).get(self.project.project_id)
-        shared = {"project": self.project, "project_tabs": tabs, "tab": self.tab, "usage": usage}
+        shared = {"project": self.project, "project_tabs": tabs, "tab": self.tab, "usage": self.usage}
         return super().render(template, status, **shared | context)
 
     def _count(self, tab: Tab) -> int | None:
