@@ -22,6 +22,7 @@ from haven_registry.errors import ManifestUnknown
 from haven_registry.models import ArtifactLabel, Manifest, ManifestChild, PullDaily, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
+from haven_registry.oci.media_types import INDEX_TYPES
 from haven_registry.services.details import load_details
 from haven_registry.storage.driver import StorageDriver
 
@@ -189,12 +190,17 @@ def pulled_tags(rows: Sequence[ManifestRow]) -> dict[tuple[int, str], datetime]:
     }
 
 
+def has_digest(text: str) -> Q:
+    """Manifests of that digest; what is no digest is that of none."""
+    try:
+        return Q(digest=str(Digest.parse(text)))
+    except DigestInvalid:
+        return Q(pk__in=())
+
+
 def _named(repository_id: int, reference: str) -> Q:
     if ":" in reference:
-        try:
-            return Q(digest=str(Digest.parse(reference)))
-        except DigestInvalid:
-            return Q(pk__in=())
+        return has_digest(reference)
     if "\0" in reference:
         return Q(pk__in=())
     tags = Tag.objects.filter(repository_id=repository_id, name=reference)
@@ -206,7 +212,7 @@ def _views(rows: Sequence[ManifestRow], driver: StorageDriver, parts: Parts) -> 
         return []
     ids = [row.id for row in rows]
     details = load_details(ids, driver)
-    children, below = _children(ids)
+    children, below = _children([row.id for row in rows if row.media_type in INDEX_TYPES])
     pulled = pulled_tags(rows)
     last: dict[int, datetime] = {}
     for (row_id, _), moment in pulled.items():
@@ -234,6 +240,8 @@ def _children(ids: Collection[int]) -> tuple[dict[int, dict[str, int]], dict[int
     """Ids of children by parent and digest, and the bytes of each parent's."""
     children: dict[int, dict[str, int]] = {}
     sizes: dict[int, int] = {}
+    if not ids:
+        return children, sizes
     columns = ("parent_id", "child_id", "child__digest", "child__payload_size", "child__total_size")
     for parent, child, digest, payload, total in ManifestChild.objects.filter(parent_id__in=ids).values_list(*columns):
         children.setdefault(parent, {})[digest] = child

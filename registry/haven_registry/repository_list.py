@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.conditions import ListQuery
-from haven_registry.artifact_list import base_artifacts
+from haven_registry.artifact_list import ManifestRow, base_artifacts, has_digest
 from haven_registry.artifacts import kinds
-from haven_registry.errors import RepositoryUnknown
+from haven_registry.errors import ManifestUnknown, RepositoryUnknown
 from haven_registry.models import Manifest, PullDaily, Repository, RepositoryBlob, Tag
 
 LISTING = Listing(
@@ -133,6 +133,25 @@ def find_repository_row(project_id: int, name: str) -> RepositoryRow:
     if found is None:
         raise RepositoryUnknown
     return RepositoryRow(*found)
+
+
+def find_named_artifact(project_id: int, name: str, reference: str) -> tuple[RepositoryRow, ManifestRow]:
+    """A live artifact, by a tag or its digest, and the live repository of that name. One statement. Raises
+    RepositoryUnknown, ManifestUnknown."""
+    where: dict[str, Any] = {
+        "repository__project_id": project_id, "repository__name": name, "repository__deleted_at": None
+    }  # fmt: skip
+    rows: Any
+    if ":" in reference:
+        path, rows = "", Manifest.objects.filter(has_digest(reference), deleted_at=None, **where)
+    else:
+        path, rows = "manifest__", Tag.objects.filter(name=reference, manifest__deleted_at=None, **where)
+    columns = [*(f"repository__{each}" for each in _ROW), *(f"{path}{each}" for each in ManifestRow._fields)]
+    found = rows.order_by().values_list(*columns).first()
+    if found is None:
+        find_repository_row(project_id, name)
+        raise ManifestUnknown(f"artifact {reference[:200]} not found")
+    return RepositoryRow(*found[: len(_ROW)]), ManifestRow(*found[len(_ROW) :])
 
 
 def list_names(project_id: int, *, limit: int) -> list[str]:

@@ -23,10 +23,7 @@ PULL_DAYS = 30
 _SIDE_TAG = r"^sha(256|512)-[0-9a-f]{64,128}(\.(sig|att|sbom))?$"
 _VERSION = re.compile(r"[vV]?(\d{1,18}(?:\.\d{1,18})*)(?:[-.]?([0-9A-Za-z][0-9A-Za-z.-]*))?(?:_[0-9A-Za-z.-]*)?")
 _PIECES = re.compile(r"\d{1,18}|\D+|\d+")
-_COLUMNS = (
-    "id", "repository_id", "digest", "media_type", "artifact_type", "config_media_type", "payload_size",
-    "total_size", "pushed_at",
-)  # fmt: skip
+_COLUMNS = ManifestRow._fields
 
 
 class Order(StrEnum):
@@ -69,8 +66,7 @@ def list_repository_tags(
     if text:
         found = found.filter(name__icontains=text)
     if not with_side_tags:
-        # only names in this range can be some; the others are not looked at twice
-        found = found.exclude(Q(name__gte="sha256-", name__lt="sha512.", name__regex=_SIDE_TAG))
+        found = found.exclude(_side_tags())
     if order is Order.VERSION:
         names = sorted_by_version(found.values_list("name", flat=True), descends=descends)
         shown = names[offset : offset + limit]
@@ -90,6 +86,12 @@ def list_untagged(repository_id: int, driver: StorageDriver, *, offset: int, lim
     page = found.order_by("-pushed_at", "-id").values_list("pushed_by", *_COLUMNS)[offset : offset + limit]
     named = [("", ManifestRow(*row), row[-1], by) for by, *row in page]
     return _described(repository_id, named, driver), found.count()
+
+
+def newest_tag_names(repository_id: int, *, limit: int) -> list[str]:
+    """Names of the tags that were moved last. One statement."""
+    found = Tag.objects.filter(repository_id=repository_id).exclude(_side_tags())
+    return list(found.order_by("-updated_at", "-id").values_list("name", flat=True)[:limit])
 
 
 def sister_tags(repository_id: int, names: Collection[str]) -> dict[str, list[str]]:
@@ -117,6 +119,11 @@ def sorted_by_version(names: Iterable[str], *, descends: bool = True) -> list[st
             versions.append((key, name))
     versions.sort(reverse=descends)
     return [name for _, name in versions] + sorted(others, key=_natural)
+
+
+def _side_tags() -> Q:
+    """Only names in this range can be some; the others are not looked at twice."""
+    return Q(name__gte="sha256-", name__lt="sha512.", name__regex=_SIDE_TAG)
 
 
 def _version(name: str) -> Any:

@@ -49,8 +49,10 @@ class Repositories(ProjectPage):
     def get(self, request: HttpRequest) -> HttpResponseBase:
         state = ListState.of(request, sorts=tuple(SUMMARIES.sorts), default="-pushed", filters=("q",))
         is_tree = request.GET.get("view") == "tree" and not state.filters
-        rows, state.total = ([], 0) if is_tree else summarise_repositories(
-            self.project.project_id, state.query(*state.contains("q", "name"))
+        rows, state.total = (
+            ([], 0)
+            if is_tree
+            else summarise_repositories(self.project.project_id, state.query(*state.contains("q", "name")))
         )
         if self.is_fragment and not rows and not state.filters:
             return HttpResponse(status=204)  # still nothing pushed: htmx leaves the page as it is

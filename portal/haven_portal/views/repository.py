@@ -61,7 +61,11 @@ class RepositoryPage(ProjectPage):
     def identify(self, request: HttpRequest) -> None:
         """Also: the repository. Raises RepositoryUnknown besides."""
         super().identify(request)
-        self.repository = find_repository_row(self.project.project_id, self.repository_name)
+        self.find(self.project.project_id)
+
+    def find(self, project_id: int) -> None:
+        """What the address names below the project."""
+        self.repository = find_repository_row(project_id, self.repository_name)
 
     def repository_url(self, route: str = "repository", *args: object) -> str:
         """The address of a page of this repository."""
@@ -209,9 +213,9 @@ class DeleteTags(RepositoryPage):
         if item is Item.TAG:
             text = ngettext("%(n)d tag deleted.", "%(n)d tags deleted.", number) % {"n": number}
         else:
-            text = ngettext(
-                "%(n)d artifact is in the trash.", "%(n)d artifacts are in the trash.", number
-            ) % {"n": number}
+            text = ngettext("%(n)d artifact is in the trash.", "%(n)d artifacts are in the trash.", number) % {
+                "n": number
+            }
         if refusals:
             text += " " + "; ".join(refusals[:3])
         trashed, _total = list_trash(

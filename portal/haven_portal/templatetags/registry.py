@@ -1,0 +1,39 @@
+"""Small parts of the pages about what was pushed."""
+
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from haven_portal.clients import Registry
+
+register = template.Library()
+_PARTS = "haven_portal/parts/"
+
+
+@register.inclusion_tag(_PARTS + "push_clients.html", takes_context=True)
+def push_clients(context: template.Context, project: str) -> dict[str, Any]:
+    """How to push into a project with each client: one of them open, the others to be opened."""
+    request = context["request"]
+    actor = context.get("actor")
+    name = actor.name if actor is not None and not actor.is_anonymous else ""
+    registry = Registry.of(request)
+    return {"pushes": registry.push(project, name), "registry": registry}
+
+
+@register.filter
+def total(values: Any) -> int:
+    """The sum of numbers."""
+    return sum(values)
+
+
+@register.simple_tag
+def layer_bar(size: int, whole: int, color: int) -> SafeString:
+    """A layer's share of its image."""
+    width = 100 * size / max(whole, 1)
+    return format_html(
+        '<svg class="bar thin" viewBox="0 0 100 1" preserveAspectRatio="none" role="img" aria-label="{} %">'
+        '<rect class="layer-{}" width="{}" height="1"/></svg>',
+        f"{width:.0f}", color, f"{width:.2f}",
+    )  # fmt: skip
