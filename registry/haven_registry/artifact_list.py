@@ -50,7 +50,7 @@ TAGS = Listing(
     sorts={"id": "id", "name": "name", "push_time": "updated_at"},
     order=("-updated_at", "-id"),
 )
-_COLUMNS = (
+ROW_COLUMNS = (
     "id", "repository_id", "digest", "media_type", "artifact_type", "config_media_type", "payload_size",
     "total_size", "pushed_at",
 )  # fmt: skip
@@ -124,7 +124,7 @@ def list_artifacts(
 ) -> tuple[list[ArtifactView], int]:
     """A page of a repository's artifacts, and the number of all. Raises BadRequest."""
     found = _asked_for(Manifest.objects.filter(repository_id=repository_id), query)
-    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)]
+    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*ROW_COLUMNS)]
     return _views(rows, driver, parts), found.count()
 
 
@@ -140,7 +140,7 @@ def list_project_artifacts(
         )
         numbered: Any = found.annotate(number=newest)
         found = Manifest.objects.filter(id__in=numbered.filter(number=1).values("id"))
-    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)]
+    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*ROW_COLUMNS)]
     return _views(rows, driver, parts), found.count()
 
 
@@ -156,7 +156,7 @@ def _asked_for(manifests: "QuerySet[Manifest]", query: ListQuery) -> "QuerySet[M
 def find_artifact(repository_id: int, reference: str) -> ManifestRow:
     """A live manifest by tag or digest. Raises ManifestUnknown."""
     manifests = Manifest.objects.filter(_named(repository_id, reference), repository_id=repository_id, deleted_at=None)
-    row = manifests.values_list(*_COLUMNS).first()
+    row = manifests.values_list(*ROW_COLUMNS).first()
     if row is None:
         raise ManifestUnknown(f"artifact {reference[:200]} not found")
     return ManifestRow(*row)

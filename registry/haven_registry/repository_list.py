@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from haven_core.db.lists import Column, Kind, Listing
 from haven_core.domain.conditions import ListQuery
-from haven_registry.artifact_list import ManifestRow, base_artifacts, has_digest
+from haven_registry.artifact_list import ROW_COLUMNS, ManifestRow, base_artifacts, has_digest
 from haven_registry.artifacts import kinds
 from haven_registry.errors import ManifestUnknown, RepositoryUnknown
 from haven_registry.models import Manifest, PullDaily, Repository, RepositoryBlob, Tag
@@ -146,7 +146,7 @@ def find_named_artifact(project_id: int, name: str, reference: str) -> tuple[Rep
         path, rows = "", Manifest.objects.filter(has_digest(reference), deleted_at=None, **where)
     else:
         path, rows = "manifest__", Tag.objects.filter(name=reference, manifest__deleted_at=None, **where)
-    columns = [*(f"repository__{each}" for each in _ROW), *(f"{path}{each}" for each in ManifestRow._fields)]
+    columns = [*(f"repository__{each}" for each in _ROW), *(f"{path}{each}" for each in ROW_COLUMNS)]
     found = rows.order_by().values_list(*columns).first()
     if found is None:
         find_repository_row(project_id, name)

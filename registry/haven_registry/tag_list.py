@@ -11,7 +11,7 @@ from django.db.models import Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from haven_registry.artifact_filters import independent, is_tagged, standing_alone
-from haven_registry.artifact_list import ManifestRow
+from haven_registry.artifact_list import ROW_COLUMNS, ManifestRow
 from haven_registry.models import ArtifactDetail, Manifest, ManifestChild, PullDaily, Tag, TagHistory
 from haven_registry.oci.media_types import INDEX_TYPES
 from haven_registry.services.details import explain
@@ -23,7 +23,6 @@ PULL_DAYS = 30
 _SIDE_TAG = r"^sha(256|512)-[0-9a-f]{64,128}(\.(sig|att|sbom))?$"
 _VERSION = re.compile(r"[vV]?(\d{1,18}(?:\.\d{1,18})*)(?:[-.]?([0-9A-Za-z][0-9A-Za-z.-]*))?(?:_[0-9A-Za-z.-]*)?")
 _PIECES = re.compile(r"\d{1,18}|\D+|\d+")
-_COLUMNS = ManifestRow._fields
 
 
 class Order(StrEnum):
@@ -83,7 +82,7 @@ def list_untagged(repository_id: int, driver: StorageDriver, *, offset: int, lim
     all. Five statements."""
     live = Manifest.objects.filter(~is_tagged(), repository_id=repository_id, deleted_at=None)
     found = standing_alone(independent(live))
-    page = found.order_by("-pushed_at", "-id").values_list("pushed_by", *_COLUMNS)[offset : offset + limit]
+    page = found.order_by("-pushed_at", "-id").values_list("pushed_by", *ROW_COLUMNS)[offset : offset + limit]
     named = [("", ManifestRow(*row), row[-1], by) for by, *row in page]
     return _described(repository_id, named, driver), found.count()
 
@@ -150,7 +149,7 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 def _rows(tags: "QuerySet[Tag]", driver: StorageDriver) -> list[TagRow]:
     mover = TagHistory.objects.filter(repository_id=OuterRef("repository_id"), name=OuterRef("name")).order_by("-id")
     described: Any = tags.annotate(by=Subquery(mover.values("by")[:1]))
-    columns = ("name", "updated_at", "by", "manifest__pushed_by", *(f"manifest__{column}" for column in _COLUMNS))
+    columns = ("name", "updated_at", "by", "manifest__pushed_by", *(f"manifest__{column}" for column in ROW_COLUMNS))
     named = [
         (name, ManifestRow(*row), moved, by or pushed_by)
         for name, moved, by, pushed_by, *row in described.values_list(*columns)

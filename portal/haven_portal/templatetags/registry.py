@@ -13,13 +13,23 @@ _PARTS = "haven_portal/parts/"
 
 
 @register.inclusion_tag(_PARTS + "push_clients.html", takes_context=True)
-def push_clients(context: template.Context, project: str) -> dict[str, Any]:
-    """How to push into a project with each client: one of them open, the others to be opened."""
+def push_clients(context: template.Context, project: str, group: str = "push") -> dict[str, Any]:
+    """How to push into a project with each client: one of them open, the others to be opened. group: of another name for
+    each on a page, since of a group one is open."""
     request = context["request"]
     actor = context.get("actor")
     name = actor.name if actor is not None and not actor.is_anonymous else ""
     registry = Registry.of(request)
-    return {"pushes": registry.push(project, name), "registry": registry}
+    return {"pushes": registry.push(project, name), "registry": registry, "group": group}
+
+
+@register.filter
+def compact(number: int) -> str:
+    """A large number in few characters: 17.7k."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if number >= size * 10 or (number >= size and unit != "k"):
+            return f"{number / size:.1f}".rstrip("0").rstrip(".") + unit
+    return str(number)
 
 
 @register.filter

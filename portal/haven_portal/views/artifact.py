@@ -106,6 +106,9 @@ class Overview(ArtifactPage):
         by_tag = self.reference if ":" not in self.reference else next((tag.name for tag in view.tags or ()), "")
         kind = self.row.kind
         tags = list(view.tags or ())
+        platforms = _children_of(view) if self.is_index else []
+        chosen = _chosen(platforms, request.GET.get("platform", ""))
+        has_layers = kind == kinds.IMAGE and not self.is_index
         return self.render(
             "artifact/overview.html",
             view=view,
@@ -116,7 +119,9 @@ class Overview(ArtifactPage):
             clients=CLIENTS,
             pushes=registry,
             shows_clients=kind == kinds.IMAGE,
-            platforms=_children_of(view) if self.is_index else [],
+            platforms=platforms,
+            chosen=chosen,
+            layers_of=self.reference if has_layers else chosen,
             platform_names=platforms_of(view.details.platform, view.details.children),
             facts=_facts(view),
             config=_config_of(view),
@@ -124,7 +129,6 @@ class Overview(ArtifactPage):
             chart=view.details.extra if kind == kinds.CHART else None,
             dependencies=chart_dependencies(view.details.extra)[:_MOST_SHOWN] if kind == kinds.CHART else [],
             readme=self._readme(),
-            has_layers=kind == kinds.IMAGE and not self.is_index,
             may_label=self.may(Resource.ARTIFACT_LABEL, Action.CREATE),
             may_unlabel=self.may(Resource.ARTIFACT_LABEL, Action.DELETE),
         )
@@ -277,6 +281,12 @@ def _children_of(view: ArtifactView) -> list[dict[str, Any]]:
         for child in view.details.children
         if child["child_digest"] in view.children
     ][:_MOST_SHOWN]
+
+
+def _chosen(platforms: list[dict[str, Any]], asked: str) -> str:
+    """The digest of the platform that is looked at: what was asked for, else the first that runs anywhere; '' for none."""
+    runs = [each["digest"] for each in platforms if each["platform"] not in ("", "unknown/unknown")]
+    return asked if asked in runs else next(iter(runs), "")
 
 
 def _facts(view: ArtifactView) -> list[tuple[Any, str]]:

@@ -64,6 +64,7 @@ class Repositories(ProjectPage):
             tree=tree_of(names[:MOST_IN_TREE]) if is_tree else None,
             has_more=len(names) > MOST_IN_TREE,
             is_tree=is_tree,
+            is_empty=not (rows or is_tree or state.filters),
             may_push=self.may(Resource.REPOSITORY, Action.PUSH),
             may_delete=self.may(Resource.REPOSITORY, Action.DELETE),
             pushes=Registry.of(request),
