@@ -30,12 +30,11 @@ def main() -> None:
     os.chdir(PACKAGE)
     call_command(
         Collect(), locale=["zh_Hans"], no_obsolete=True, add_location="never", no_wrap=True, verbosity=0,
-        skip_checks=True,
     )  # fmt: skip
     # a moment in the head would differ each time, and so conflict in each merge
     text = re.sub(r'^"(POT-Creation|PO-Revision)-Date:.*\n', "", CATALOGUE.read_text(), flags=re.MULTILINE)
     CATALOGUE.write_text(text)
-    call_command(compilemessages.Command(), locale=["zh_Hans"], verbosity=0, skip_checks=True)
+    call_command(compilemessages.Command(), locale=["zh_Hans"], verbosity=0)
 
 
 if __name__ == "__main__":

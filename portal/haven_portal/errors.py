@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 
 from haven_portal.page import error_page
 
@@ -13,8 +14,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # 
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
-    """handler403."""
-    return error_page(request, 403)
+    """handler403: a form without the token that belongs to the browser's cookie. What a person may not do is answered by
+    Page itself."""
+    reason = gettext("This form is out of date. Go back, load the page again, and send it once more.")
+    return error_page(request, 403, reason=reason)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001

@@ -203,13 +203,13 @@ def secure(response: HttpResponse) -> None:
 
 
 def error_page(
-    request: HttpRequest, status: int, *, actor: Actor = ANONYMOUS, error: HavenError | None = None
+    request: HttpRequest, status: int, *, actor: Actor = ANONYMOUS, error: HavenError | None = None, reason: str = ""
 ) -> HttpResponse:
     """What went wrong, in a person's words, with the id to ask for in the logs."""
     known = status if status in (400, 403, 404, 500, 503) else (500 if status >= 500 else 400)
     context = {
         "status": status,
-        "reason": explain(error) if error is not None and not isinstance(error, _SILENT) else "",
+        "reason": explain(error) if error is not None and not isinstance(error, _SILENT) else reason,
         "request_id": request.META.get("HTTP_X_REQUEST_ID", ""),
     }
     return render_page(request, f"errors/{known}.html", context, actor=actor, status=status)

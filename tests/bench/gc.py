@@ -2,6 +2,7 @@
 
     python -m tests.support.postgres python -m tests.bench.gc                         200,000 manifests, 500,000 blobs
     python -m tests.support.postgres python -m tests.bench.gc --manifests 2000 --blobs 5000 --garbage 1000
+    python -m tests.support.postgres python -m tests.bench.gc --garbage 20000 --s3       bytes on a real S3 server
 
 Uses the database of HAVEN_DATABASE_URL, which must be empty, and a folder below --folder for the files of what is
 collected (the others have rows only). Both runs are made by a process of their own, whose memory is told.
@@ -16,8 +17,12 @@ import sys
 import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+
+from tests.support.seaweedfs import run_seaweedfs
 
 ROOT = Path(__file__).parents[2]
 PROJECTS, REPOSITORIES = 10, 10  # repositories in each project
@@ -31,11 +36,15 @@ def main() -> int:
     parser.add_argument("--blobs", type=int, default=500_000)
     parser.add_argument("--garbage", type=int, default=100_000, help="of the blobs, those that nothing names")
     parser.add_argument("--folder", help="where the storage is made (default: the system's temporary folder)")
+    parser.add_argument("--s3", action="store_true", help="store the bytes in SeaweedFS instead of files")
     parser.add_argument("--measure", choices=("dry_run", "run"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         return measure(is_dry=options.measure == "dry_run")
-    with tempfile.TemporaryDirectory(prefix="haven-bench-", dir=options.folder) as folder:
+    with ExitStack() as life:
+        folder = life.enter_context(tempfile.TemporaryDirectory(prefix="haven-bench-", dir=options.folder))
+        if options.s3:
+            os.environ |= _s3_settings(life, Path(folder))
         packages = [str(ROOT), *sorted({str(path.parent.parent) for path in ROOT.glob("*/haven_*/__init__.py")})]
         os.environ |= {
             "HAVEN_DATA_DIR": folder,
@@ -59,6 +68,16 @@ def main() -> int:
     return 0
 
 
+def _s3_settings(life: ExitStack, folder: Path) -> dict[str, str]:
+    (folder / "weed").mkdir()
+    bucket = life.enter_context(run_seaweedfs(folder / "weed"))
+    return {
+        "HAVEN_STORAGE_URL": f"s3://{bucket.bucket}?endpoint={bucket.endpoint}&region=us-east-1",
+        "HAVEN_S3_ACCESS_KEY": bucket.access_key,
+        "HAVEN_S3_SECRET_KEY": bucket.secret_key,
+    }
+
+
 def measure(*, is_dry: bool) -> int:
     """One run in this process; figures as JSON."""
     import django
@@ -80,8 +99,11 @@ def measure(*, is_dry: bool) -> int:
     return 0
 
 
-def seed(manifests: int, blobs: int, garbage: int) -> None:
-    """Tagged manifests share out the blobs that are no garbage; rows are written behind the services' back."""
+def seed(manifests: int, blobs: int, garbage: int, due_in: float = 0) -> None:
+    """Tagged manifests share out the blobs that are no garbage; rows are written behind the services' back.
+
+    due_in: seconds until garbage may be collected.
+    """
     import django
 
     django.setup()
@@ -98,7 +120,7 @@ def seed(manifests: int, blobs: int, garbage: int) -> None:
         project_id = Project.objects.create(name=f"bench{number}").id
         ProjectQuota.objects.create(project_id=project_id)
         repositories += [(get_or_create_repository(project_id, f"r{n}"), project_id) for n in range(REPOSITORIES)]
-    links = _insert_blobs(blobs, garbage, repositories, now)
+    links = _insert_blobs(blobs, garbage, repositories, now, now + timedelta(seconds=due_in))
     _insert_manifests(manifests, links[garbage:], repositories, now)
     from haven_gc import fsck, repair
 
@@ -107,8 +129,10 @@ def seed(manifests: int, blobs: int, garbage: int) -> None:
     assert not broken, broken
 
 
-def _insert_blobs(count: int, garbage: int, repositories: list[tuple[int, int]], now: Any) -> list[tuple[int, int]]:
-    """Blob number i belongs to repository i % len(repositories); the first `garbage` ones are due. (link, repository)s."""
+def _insert_blobs(
+    count: int, garbage: int, repositories: list[tuple[int, int]], now: datetime, due: datetime
+) -> list[tuple[int, int]]:
+    """Blob number i belongs to repository i % len(repositories), the first `garbage` ones go. (link, repository)s."""
     from haven_core.db import backend
     from haven_registry.models import Blob, ProjectBlob, RepositoryBlob, StorageObject
     from haven_registry.storage.keys import new_key
@@ -119,11 +143,14 @@ def _insert_blobs(count: int, garbage: int, repositories: list[tuple[int, int]],
     for start in range(0, count, 5000):
         numbers = range(start, min(start + 5000, count))
         keys = [new_key() for _ in numbers]
-        for number, key in zip(numbers, keys, strict=True):
-            path = driver().local_path(key)
-            if number < garbage and path is not None:
+        with_bytes = keys[: max(0, garbage - start)]
+        if driver().name == "filesystem":
+            for path in filter(None, map(driver().local_path, with_bytes)):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(payload)
+                path.write_bytes(payload)  # unsynced, unlike driver().put(): the bench must not wait for its seed
+        else:
+            with ThreadPoolExecutor(16) as threads:
+                list(threads.map(lambda key: driver().put(key, payload), with_bytes))
         objects = backend.insert(
             StorageObject, ["storage_key", "state", "created_at"], [(key, "live", now) for key in keys]
         )
@@ -138,7 +165,7 @@ def _insert_blobs(count: int, garbage: int, repositories: list[tuple[int, int]],
         links = backend.insert(
             RepositoryBlob, ["repository", "project_blob", "keep_until", "review_at"],
             [
-                (repository, charge[0], now, now if number < garbage else None)
+                (repository, charge[0], due if number < garbage else now, due if number < garbage else None)
                 for number, (repository, _), charge in zip(numbers, where, charges, strict=True)
             ],
         )  # fmt: skip
@@ -146,7 +173,9 @@ def _insert_blobs(count: int, garbage: int, repositories: list[tuple[int, int]],
     return made
 
 
-def _insert_manifests(count: int, links: list[tuple[int, int]], repositories: list[tuple[int, int]], now: Any) -> None:
+def _insert_manifests(
+    count: int, links: list[tuple[int, int]], repositories: list[tuple[int, int]], now: datetime
+) -> None:
     """Each manifest names its share of its repository's blobs, and has a tag."""
     from haven_core.db import backend
     from haven_registry.models import Manifest, ManifestBlob, Tag

@@ -194,11 +194,11 @@ def dialog(context: template.Context, content: str, name: str, title: str, is_op
 
 
 @register.simple_block_tag
-def empty(content: str, title: str, symbol: str = "packages") -> SafeString:
-    """What stands where a list has nothing: what it is, why, and what to do."""
-    return format_html(
-        '<div class="empty"><span class="tile">{}</span><h2>{}</h2>{}</div>', icon(symbol), title, content
-    )
+def empty(content: str, title: str, symbol: str = "packages", level: int = 2) -> SafeString:
+    """What stands where a list has nothing: what it is, why, and what to do. level: of the heading, 1 where the page has no
+    other."""
+    frame = f'<div class="empty"><span class="tile">{{}}</span><h{level}>{{}}</h{level}>{{}}</div>'
+    return format_html(frame, icon(symbol), title, content)
 
 
 def _since(moment: datetime) -> str:

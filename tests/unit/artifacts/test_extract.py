@@ -114,7 +114,11 @@ def test_a_chart_has_files_and_dependencies() -> None:
     assert chart_dependencies({"dependencies": "x"}) == []
 
 
-@pytest.mark.parametrize("data", [b"", b"x", gzip.compress(b"no tar" * 500), archive(a=b"x" * 2000)[:60]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"x", gzip.compress(b"no tar" * 500), archive(a=b"x" * 2000)[:60]],
+    ids=["empty", "a letter", "no tar", "cut"],
+)
 def test_a_broken_chart_is_no_archive(data: bytes) -> None:
     try:
         assert chart_file(data, "readme.md") is None

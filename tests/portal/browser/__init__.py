@@ -1,0 +1,1 @@
+"""The portal as people meet it: Chromium in front of a whole running Haven."""
