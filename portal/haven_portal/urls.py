@@ -60,6 +60,12 @@ class Reference(ProjectName):
     regex = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha(?:256|512):[0-9a-f]{64,128}"
 
 
+class ImageProject(ProjectName):
+    """A project's name at the beginning of an address; what is below these is ours, or programs'."""
+
+    regex = rf"(?!(?:api|c|harbor|projects|service|static|v2)/){ProjectName.regex}"
+
+
 class TrashKey(ProjectName):
     """Something in the trash."""
 
@@ -69,6 +75,7 @@ class TrashKey(ProjectName):
 register_converter(ProjectName, "project")
 register_converter(RepositoryName, "repo")
 register_converter(Reference, "artifact")
+register_converter(ImageProject, "image")
 register_converter(TrashKey, "trash")
 register_converter(Number, "number")
 
@@ -150,6 +157,6 @@ urlpatterns = [
     path("sign-out", sign_in.SignOut.as_view(), name="sign-out"),
     path("static/<str:version>/<str:name>", assets.serve, name="asset"),
     # what an image is called, with https:// in front: no other address has a colon or an at sign
-    path("<project:project>/<repo:repository>:<artifact:reference>", search.Jump.as_view(), name="jump"),
-    path("<project:project>/<repo:repository>@<artifact:reference>", search.Jump.as_view(), name="jump-digest"),
+    path("<image:project>/<repo:repository>:<artifact:reference>", search.Jump.as_view(), name="jump"),
+    path("<image:project>/<repo:repository>@<artifact:reference>", search.Jump.as_view(), name="jump-digest"),
 ]

@@ -91,6 +91,7 @@ class ArtifactPage(RepositoryPage):
             "artifact_tabs": tabs,
             "tab": self.artifact_tab,
             "is_by_digest": ":" in self.reference,
+            "names_people": self.names_people,
             "may_delete_artifact": self.may(Resource.ARTIFACT, Action.DELETE),
             "may_tag": self.may(Resource.TAG, Action.CREATE),
         }
@@ -285,7 +286,7 @@ def _children_of(view: ArtifactView) -> list[dict[str, Any]]:
 
 def _chosen(platforms: list[dict[str, Any]], asked: str) -> str:
     """The digest of the platform that is looked at: what was asked for, else the first that runs anywhere; '' for none."""
-    runs = [each["digest"] for each in platforms if each["platform"] not in ("", "unknown/unknown")]
+    runs = [each["digest"] for each in platforms if each["platform"] != "unknown/unknown"]
     return asked if asked in runs else next(iter(runs), "")
 
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from haven_core.errors import HavenError, TagImmutable
+from haven_core.errors import BadRequest, HavenError, TagImmutable
 from haven_core.rbac.permissions import Action, Resource
 from haven_portal import words
 from haven_portal.lists import ListState
@@ -15,6 +15,9 @@ from haven_registry import store
 from haven_registry.artifact_list import find_artifact
 from haven_registry.compare import ADDED, CHANGED, REMOVED, SAME, Comparison, compare_artifacts
 from haven_registry.errors import InTrash, ManifestUnknown, NeverMeant, PreconditionFailed
+from haven_registry.oci.digest import Digest
+from haven_registry.oci.errors import DigestInvalid
+from haven_registry.oci.reference import is_tag
 from haven_registry.services.rollback import roll_back_tag
 from haven_registry.tag_history import list_tag_history
 from haven_registry.tag_list import newest_tag_names
@@ -66,14 +69,17 @@ class RollBack(RepositoryPage):
     needs = (Resource.TAG, Action.CREATE)
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
-        name, digest = request.POST.get("tag", "")[:128], request.POST.get("digest", "")[:150]
+        name = request.POST.get("tag", "")[:128]
+        digest, expected = (_digest(request.POST.get(key, "")) for key in ("digest", "expected"))
         back = f"{self.repository_url('tag-history')}?tag={name}"
+        if not (is_tag(name) and digest):
+            raise BadRequest
         try:
             with self.audited("POST", f"{self.api_path}/tags/{name}/rollback", f"{self.repository.full_name}:{name}"):
                 roll_back_tag(
                     repository_id=self.repository.id, name=name, digest=digest,
                     may_revive=self.may(Resource.ARTIFACT, Action.DELETE),
-                    expected=request.POST.get("expected") or None, origin=self.origin,
+                    expected=expected or None, origin=self.origin,
                 )  # fmt: skip
         except TagImmutable:
             return self.refused(gettext("A rule of the project makes this tag immutable."), back)
@@ -88,6 +94,14 @@ class RollBack(RepositoryPage):
         except HavenError as error:
             return self.refused(words.explain(error), back)
         return self.done(gettext("%(name)s names %(digest)s again.") % {"name": name, "digest": digest[7:19]}, back)
+
+
+def _digest(text: str) -> str:
+    """'' for what is none."""
+    try:
+        return str(Digest.parse(text))
+    except DigestInvalid:
+        return ""
 
 
 class Compare(RepositoryPage):

@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -18,7 +17,7 @@ from haven_portal.clients import CLIENTS, Registry
 from haven_portal.kinds import kind_of
 from haven_portal.lists import ListState
 from haven_portal.page import Page
-from haven_portal.views.project import ProjectPage
+from haven_portal.views.project import ProjectPage, Tab
 from haven_registry import store
 from haven_registry.artifact_list import find_artifact
 from haven_registry.errors import ManifestUnknown
@@ -31,11 +30,11 @@ from haven_registry.tag_list import Order, TagRow, list_repository_tags, list_un
 from haven_registry.trash import Item, list_trash
 
 MAX_DELETED = 100  # tags at once: each is a transaction
-_TABS: tuple[tuple[str, str | Promise], ...] = (
-    ("repository", _("Tags")),
-    ("tag-history", _("History")),
-    ("compare", _("Compare")),
-    ("repository-about", _("About")),
+_TABS = (
+    Tab("repository", _("Tags"), Resource.ARTIFACT, Action.LIST),
+    Tab("tag-history", _("History"), Resource.REPOSITORY, Action.READ),
+    Tab("compare", _("Compare"), Resource.ARTIFACT_ADDITION, Action.READ),
+    Tab("repository-about", _("About"), Resource.ARTIFACT, Action.LIST),
 )
 
 
@@ -72,6 +71,11 @@ class RepositoryPage(ProjectPage):
         return self.url(route, self.repository_name, *args)
 
     @property
+    def names_people(self) -> bool:
+        """Whether the caller learns who did what here: of a public project only members do."""
+        return self.may(Resource.REPOSITORY, Action.READ)
+
+    @property
     def api_path(self) -> str:
         """Its path in the REST API, as the audit log names it."""
         return f"/projects/{self.name}/repositories/{self.repository_name}"
@@ -83,12 +87,17 @@ class RepositoryPage(ProjectPage):
 
     def render(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
         """The page below the repository's head and tabs."""
-        tabs = [{"key": key, "label": label, "url": self.repository_url(key), "count": None} for key, label in _TABS]
+        tabs = [
+            {"key": tab.route, "label": tab.label, "url": self.repository_url(tab.route), "count": None}
+            for tab in _TABS
+            if self.may(tab.resource, tab.action)
+        ]
         shared = {
             "project": self.project,
             "repository": self.repository,
             "repository_tabs": tabs,
             "tab": self.tab,
+            "names_people": self.names_people,
             "may_delete_repository": self.may(Resource.REPOSITORY, Action.DELETE),
         }
         return Page.render(self, template, status, **shared | context)
