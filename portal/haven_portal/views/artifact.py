@@ -191,7 +191,7 @@ class UsedBy(ArtifactPage):
     def get(self, request: HttpRequest) -> HttpResponseBase:
         blobs = _blobs_of(_document(self.row))[:_MOST_SHOWN]
         wanted = request.GET.get("blob", "")
-        digest = wanted if wanted in {blob["digest"] for blob in blobs} else (blobs[0]["digest"] if blobs else "")
+        digest = wanted if wanted in {blob["digest"] for blob in blobs} else (blobs[:2][-1]["digest"] if blobs else "")
         state = ListState.of(request, sorts=("",))
         uses: list[Any] = []
         size = 0
