@@ -91,7 +91,9 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "actions"), REQUESTS, ids=[f"{n}-{m}" for n, (m, _, _) in enumerate(REQUESTS)])
+@pytest.mark.parametrize(
+    ("method", "path", "actions"), REQUESTS, ids=[f"{n}-{m}" for n, (m, _, _) in enumerate(REQUESTS)]
+)
 def test_the_challenge_names_what_is_needed(
     haven: HavenServer, public_repository: str, method: str, path: str, actions: str
 ) -> None:
