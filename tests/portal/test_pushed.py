@@ -272,3 +272,21 @@ def test_an_artifact(signed_in: SignedIn, site: Site) -> None:
     assert browser.get(f"{REPOSITORY}a/nothing/").status_code == 404
     assert browser.get(f"{REPOSITORY}a/sha256:{'0' * 64}/").status_code == 404
     assert browser.get("/projects/private/repos/nothing/-/").status_code == 404
+
+
+def test_a_rule_says_what_it_would_mean(signed_in: SignedIn, site: Site) -> None:
+    push_image(site, "v1", "v2", "edge")
+    browser = signed_in("owner")
+    query = "repositories=repoMatches&repository_pattern=team/**&tags=matches&tag_pattern="
+    path = "/projects/private/immutability/-/new?" + query
+    part = browser.get(f"{path}v*", **{"hx-request": "true"}).content.decode()
+    assert "2 tags would be immutable now" in part
+    assert "team/app:v1" in part
+    assert "edge" not in part
+    assert "<html" not in part
+    assert "2 tags would be immutable now" in browser.text(f"{path}v*")
+    assert "0 tags would be immutable now" in browser.text(f"{path}x*")
+    assert "would be immutable now" not in browser.text(f"{path}[")
+    assert "would be immutable now" not in browser.text(path)
+    assert signed_in("guest").get(f"{path}v*").status_code == 403
+    assert browser.queries(f"{path}v*") <= MOST_QUERIES
