@@ -1,6 +1,6 @@
 """Pages. Names of things stand in addresses, never ids; `/-/` can't be part of a repository's name and ends it."""
 
-from django.urls import include, path, register_converter
+from django.urls import URLPattern, URLResolver, include, path, register_converter
 from django.urls.converters import IntConverter
 
 from haven_portal import assets
@@ -92,7 +92,7 @@ _in_artifact = [
     path("used-by", artifact.UsedBy.as_view(), name="artifact-used-by"),
     path("values", artifact.Values.as_view(), name="artifact-values"),
 ]
-_in_repository = [
+_in_repository: list[URLPattern | URLResolver] = [
     path("", repository.Tags.as_view(), name="repository"),
     path("a/<artifact:reference>/", include(_in_artifact)),
     path("about", repository.About.as_view(), name="repository-about"),
@@ -103,7 +103,7 @@ _in_repository = [
     path("history/roll-back", history.RollBack.as_view(), name="tag-roll-back"),
     path("tag", repository.NameArtifact.as_view(), name="tag-new"),
 ]
-_in_project = [
+_in_project: list[URLPattern | URLResolver] = [
     path("", repositories.Repositories.as_view(), name="project"),
     path("activity", activity.ProjectActivity.as_view(), name="project-activity"),
     path("immutability", immutability.Rules.as_view(), name="project-immutability"),

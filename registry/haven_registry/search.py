@@ -88,7 +88,10 @@ def _readable(actor: Actor, found: Any, limit: int) -> list[FoundArtifact]:
     held = standings(actor, {row[0]: row[1] for row in rows})
     wanted = Permission(Resource.ARTIFACT, Action.READ)
     shown = [row for row in rows if actor.is_sysadmin or wanted in held[row[0]].permissions]
-    return [FoundArtifact(*row[2:5], kinds.artifact_type(*row[5:])) for row in shown[:limit]]
+    return [
+        FoundArtifact(repository, tag, digest, kinds.artifact_type(*types))
+        for _, _, repository, tag, digest, *types in shown[:limit]
+    ]
 
 
 def search_repositories(actor: Actor, text: str, *, limit: int) -> list[FoundByName]:

@@ -71,7 +71,7 @@ class ArtifactPage(RepositoryPage):
 
     def render(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
         """The page below the artifact's head and tabs."""
-        links = [("artifact", _("Overview"))]
+        links: list[tuple[str, Any]] = [("artifact", _("Overview"))]
         if self.row.kind == kinds.IMAGE and not self.is_index:
             links.append(("artifact-layers", _("Layers")))
         if VALUES in additions_of(self.row):

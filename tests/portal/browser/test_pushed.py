@@ -119,8 +119,8 @@ def test_10_tags(site: Site, visit: Visit) -> None:
     expect(page.locator("#toasts")).to_contain_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"docker pull {site.server.host_port}/{name}/app:1.9.0"
-    page.get_by_label("Pull with").select_option("podman")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_label("Pull with").select_option("podman")
     page.goto(f"{site.url}{page_of(name, 'app', 'a/1.9.0/')}")
     expect(page.locator(".command").first).to_have_text(
         re.compile(rf"podman pull --tls-verify=false {site.server.host_port}/{name}/app:1\.9\.0")
