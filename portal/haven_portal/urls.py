@@ -82,6 +82,7 @@ register_converter(Number, "number")
 app_name = "portal"
 _in_artifact = [
     path("", artifact.Overview.as_view(), name="artifact"),
+    path("activity", artifact.ArtifactActivity.as_view(), name="artifact-activity"),
     path("copy", artifact_changes.CopyTo.as_view(), name="artifact-copy"),
     path("delete", artifact_changes.DeleteArtifact.as_view(), name="artifact-delete"),
     path("labels", artifact_changes.Labels.as_view(), name="artifact-labels"),

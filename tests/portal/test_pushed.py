@@ -36,7 +36,8 @@ def addresses(reference: str) -> list[str]:
         f"{REPOSITORY}compare", f"{REPOSITORY}compare?a=v1&b={reference}", f"{REPOSITORY}history",
         f"{REPOSITORY}history?tag=v1", f"{REPOSITORY}tag?name=v1", f"{REPOSITORY}delete-tags?tag=v1&tag=v2", artifact,
         f"{artifact}layers", f"{artifact}manifest", f"{artifact}referrers", f"{artifact}used-by", f"{artifact}copy",
-        f"{artifact}labels", f"{artifact}delete", "/search?q=app", "/search?q=v1",
+        f"{artifact}labels",
+        f"{artifact}activity", f"{artifact}delete", "/search?q=app", "/search?q=v1",
     ]  # fmt: skip
 
 
@@ -261,6 +262,9 @@ def test_an_artifact(signed_in: SignedIn, site: Site) -> None:
     assert '<tr class="quiet"><td></td><td colspan="4"><span class="step"><b>ENV</b> A=1' in part
     assert "2 artifacts of the project have this layer" in part
     assert "only here" in part
+    activity = browser.get(f"{REPOSITORY}a/v1/activity", **{"hx-request": "true"}).content.decode()
+    assert "Where v1 has pointed" in activity
+    assert "<html" not in activity
     used = browser.text(f"{REPOSITORY}a/v1/used-by?blob=" + re.findall(r"\?blob=(sha256[^\"]+)\"", part)[0])
     assert "v2" in used
     index = browser.text(f"{REPOSITORY}a/multi/")

@@ -1,9 +1,10 @@
 """Small parts of the pages about what was pushed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from haven_portal.clients import Registry
@@ -36,6 +37,20 @@ def compact(number: int) -> str:
 def total(values: Any) -> int:
     """The sum of numbers."""
     return sum(values)
+
+
+@register.simple_tag
+def pull_chart(values: Sequence[int], label: str) -> SafeString:
+    """A line of numbers as wide as its card, the newest right, from zero up; the highest is written above it."""
+    highest = max([*values, 1])
+    step = 300 / max(len(values) - 1, 1)
+    points = [(f"{index * step:.1f}", f"{70 - 62 * value / highest:.1f}") for index, value in enumerate(values)]
+    line = format_html_join(" ", "{},{}", points)
+    return format_html(
+        '<svg class="sparkline wide" viewBox="0 0 300 72" preserveAspectRatio="none" role="img" aria-label="{}: {}">'
+        '<polygon points="0,72 {} 300,72"/><polyline points="{}"/></svg>',
+        label, ", ".join(map(str, values)), line, line,
+    )  # fmt: skip
 
 
 @register.simple_tag

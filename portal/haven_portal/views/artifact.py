@@ -8,12 +8,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from haven_core.domain.conditions import ListQuery
 from haven_core.errors import BadRequest, HavenError, NotFound
 from haven_core.rbac.permissions import Action, Resource
 from haven_portal.clients import CLIENTS, Registry
 from haven_portal.kinds import kind_of
 from haven_portal.lists import ListState
 from haven_portal.page import Page
+from haven_portal.views.history import HOW
 from haven_portal.views.repository import RepositoryPage
 from haven_registry import selectors, store
 from haven_registry.accessories import list_accessories_of
@@ -24,15 +26,17 @@ from haven_registry.artifacts.charts import README, VALUES, chart_dependencies
 from haven_registry.artifacts.details import Details
 from haven_registry.insight import artifact_usage, list_blob_uses
 from haven_registry.oci.media_types import INDEX_TYPES
-from haven_registry.repository_list import find_named_artifact
+from haven_registry.repository_list import artifact_pulls, find_named_artifact
 from haven_registry.services.details import load_details
 from haven_registry.storage.errors import StorageError
+from haven_registry.tag_history import TagChange, list_tag_history
 from haven_registry.tag_list import platform_of, platforms_of
 
 _CONFIG_LISTS = ("Entrypoint", "Cmd")
 _CONFIG_TEXTS = (("User", _("User")), ("WorkingDir", _("Working directory")), ("StopSignal", _("Stop signal")))
 _CONFIG_KEYS = (("ExposedPorts", _("Ports")), ("Volumes", _("Volumes")))
 _MOST_SHOWN = 200  # of anything that a stranger may have written without end
+_MOST_CHANGES = 5  # of a tag; its history has all
 COLORS = 8  # of layers
 
 
@@ -80,6 +84,7 @@ class ArtifactPage(RepositoryPage):
             ("artifact-referrers", _("Referrers")),
             ("artifact-used-by", _("Used by")),
             ("artifact-manifest", _("Manifest")),
+            ("artifact-activity", _("Activity")),
         ]
         tabs = [{"key": key, "label": label, "url": self.artifact_url(key), "count": None} for key, label in links]
         shared = {
@@ -159,6 +164,22 @@ class Layers(ArtifactPage):
             stripes=_stripes(layers, total),
             usage=artifact_usage(self.project.project_id, self.row.id) if not self.is_fragment else None,
             error=details.error,
+        )
+
+
+class ArtifactActivity(ArtifactPage):
+    """GET …/activity: pulls, and what the tag has meant; a page, and a part of the overview for htmx."""
+
+    artifact_tab = "artifact-activity"
+
+    def get(self, _request: HttpRequest) -> HttpResponseBase:
+        changes: list[TagChange] = []
+        if ":" not in self.reference and self.names_people:
+            changes, _total = list_tag_history(self.repository.id, self.reference, ListQuery(limit=_MOST_CHANGES))
+        return self.render(
+            "artifact/activity_cards.html" if self.is_fragment else "artifact/activity.html",
+            pulls=artifact_pulls(self.repository.id, self.row.digest),
+            changes=[(change, HOW.get(change.how, change.how)) for change in changes],
         )
 
 
