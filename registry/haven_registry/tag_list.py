@@ -68,13 +68,15 @@ def list_repository_tags(
         found = found.exclude(_side_tags())
     if order is Order.VERSION:
         names = sorted_by_version(found.values_list("name", flat=True), descends=descends)
-        shown = names[offset : offset + limit]
-        rows = {tag.name: tag for tag in _rows(found.filter(name__in=shown), driver)}
-        return [rows[name] for name in shown if name in rows], len(names)
-    column = "name" if order is Order.NAME else "updated_at"
-    sign = "-" if descends else ""
-    page = found.order_by(f"{sign}{column}", f"{sign}id")[offset : offset + limit]
-    return _rows(page, driver), found.count()
+        shown, total = names[offset : offset + limit], len(names)
+    else:
+        column = "name" if order is Order.NAME else "updated_at"
+        sign = "-" if descends else ""
+        page = found.order_by(f"{sign}{column}", f"{sign}id").values_list("name", flat=True)
+        shown, total = list(page[offset : offset + limit]), found.count()
+    # by name, and not as one statement: PostgreSQL would take what is said of each tag for said of all of them
+    rows = {row.name: row for row in _rows(Tag.objects.filter(repository_id=repository_id, name__in=shown), driver)}
+    return [rows[name] for name in shown if name in rows], total
 
 
 def list_untagged(repository_id: int, driver: StorageDriver, *, offset: int, limit: int) -> tuple[list[TagRow], int]:
