@@ -106,15 +106,16 @@ class Registry:
 
 def parse_image(text: str, host: str) -> dict[str, Any] | None:
     """project, repository and reference ('' without) of a pasted image's name, `[host/]project/repository[:tag][@digest]`,
-    also behind a command such as `docker pull`; None for any other text."""
+    also behind a command such as `docker pull`; repository '' for `host/project`. None for any other text."""
     words = text.split()
     name = words[-1] if words else ""
+    names_host = host in name
     for prefix in ("docker://", "oci://", "https://", "http://"):
         name = name.removeprefix(prefix)
     name, _, digest = name.removeprefix(f"{host}/").partition("@")
     head, slash, last = name.rpartition("/")
     last, _, tag = last.partition(":")
     project, _, repository = f"{head}{slash}{last}".partition("/")
-    if not (project and repository):
+    if not project or not (repository or names_host):
         return None
     return {"project": project, "repository": repository, "reference": digest or tag}

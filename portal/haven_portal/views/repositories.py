@@ -13,7 +13,7 @@ from haven_portal.kinds import kind_of
 from haven_portal.lists import ListState
 from haven_portal.views.project import ProjectPage
 from haven_registry.repository_list import (
-    SUMMARIES,
+    SUMMARY_SORTS,
     find_repository_row,
     list_names,
     summarise_repositories,
@@ -47,7 +47,7 @@ class Repositories(ProjectPage):
     """GET /projects/{project}/."""
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
-        state = ListState.of(request, sorts=tuple(SUMMARIES.sorts), default="-pushed", filters=("q",))
+        state = ListState.of(request, sorts=SUMMARY_SORTS, default="-pushed", filters=("q",))
         is_tree = request.GET.get("view") == "tree" and not state.filters
         rows, state.total = (
             ([], 0)

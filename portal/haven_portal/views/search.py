@@ -29,11 +29,14 @@ class Search(Page):
     def get(self, request: HttpRequest) -> HttpResponseBase:
         typed = request.GET.get("q", "").replace("\0", "").strip()[:_MAX_TEXT]
         host = registry_host(request)
-        image = _Image.of(parse_image(typed, host))
+        parsed = parse_image(typed, host)
+        image = _Image.of(parsed)
         if image is not None and image.reference and self._is_there(image):
             return see_other(image.url)
         groups: dict[str, Any] = {"projects": [], "repositories": [], "tags": [], "artifacts": []}
-        text = typed if image is None else f"{image.project}/{image.repository}"
+        text = typed
+        if parsed is not None:
+            text = "/".join(filter(None, (parsed["project"], parsed["repository"])))
         if text:
             conditions = (Condition("name", Match.CONTAINS, (text,)),)
             groups["projects"] = list_projects(self.actor, ListQuery(conditions, limit=MAX_FOUND))[0]
