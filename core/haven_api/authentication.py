@@ -10,8 +10,9 @@ from haven_core.domain.actor import Actor
 
 
 class BasicAuthentication(BaseAuthentication):
-    """`Authorization: Basic`. As in Harbor a wrong password is no error by itself: the request goes on as nobody's, so
-    that public things still answer, and 401 comes from whatever needs somebody, each write among them.
+    """`Authorization: Basic`, with a password or a personal access token. As in Harbor a wrong one is no error by itself:
+    the request goes on as nobody's, so that public things still answer, and 401 comes from whatever needs somebody, each
+    write among them.
 
     Raises TooManyRequests after too many wrong ones.
     """
@@ -20,7 +21,7 @@ class BasicAuthentication(BaseAuthentication):
         credentials = parse_basic(request.META.get("HTTP_AUTHORIZATION", ""))
         if credentials is None:
             return None
-        actor = verify_basic(*credentials, address=request.META.get("REMOTE_ADDR", ""))
+        actor = verify_basic(*credentials, address=request.META.get("REMOTE_ADDR", ""), takes_tokens=True)
         return (actor, None) if actor else None
 
 

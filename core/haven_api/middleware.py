@@ -12,7 +12,7 @@ from haven_core.errors import envelope
 _BROKEN_QUERY = re.compile(r";|%(?![0-9A-Fa-f]{2})")  # what Go's url.ParseQuery refuses
 _ENCODED_SLASH = re.compile(r"%2f", re.IGNORECASE)
 _SLASHES = re.compile(r"/{2,}")
-_SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # it ends in logs and in a header
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # it ends in logs and in a header
 
 
 class RequestId:
@@ -23,7 +23,7 @@ class RequestId:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         sent = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = sent if _SANE.fullmatch(sent) else str(uuid.uuid4())
+        request_id = sent if SANE_REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
         request.META["HTTP_X_REQUEST_ID"] = request_id
         response = self._get_response(request)
         response["X-Request-ID"] = request_id

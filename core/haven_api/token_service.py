@@ -115,7 +115,7 @@ def _form_actor(environ: Environ, parameters: Parameters) -> Actor:
 
 
 def _login(environ: Environ, username: str, password: str) -> Actor:
-    actor = verify_basic(username, password, address=_client_address(environ))
+    actor = verify_basic(username, password, address=_client_address(environ), takes_tokens=True)
     if actor is None:
         raise Unauthorized("invalid user name or password")
     return actor

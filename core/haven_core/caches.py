@@ -20,6 +20,7 @@ class TimedCache(Generic[K, V]):
         self._seconds, self._limit, self._clock = seconds, limit, clock
         self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
         self._lock = threading.Lock()
+        self._clearings = 0
 
     def get(self, key: K) -> V | None:
         """The value put under `key`, if it is young enough."""
@@ -33,9 +34,17 @@ class TimedCache(Generic[K, V]):
             self._entries.move_to_end(key)
             return entry[1]
 
-    def put(self, key: K, value: V) -> None:
-        """Keep `value`, from now."""
+    @property
+    def clearings(self) -> int:
+        """How often everything was forgotten."""
+        return self._clearings
+
+    def put(self, key: K, value: V, *, clearings: int | None = None) -> None:
+        """Keep `value`, from now. clearings: as they were before `value` was asked for; it is not kept when everything was
+        forgotten meanwhile, since it may be what was to be forgotten."""
         with self._lock:
+            if clearings is not None and clearings != self._clearings:
+                return
             self._entries[key] = (self._clock() + self._seconds, value)
             self._entries.move_to_end(key)
             if len(self._entries) > self._limit:
@@ -50,6 +59,7 @@ class TimedCache(Generic[K, V]):
         """Forget everything."""
         with self._lock:
             self._entries.clear()
+            self._clearings += 1
 
     def __len__(self) -> int:
         return len(self._entries)

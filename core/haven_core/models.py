@@ -8,6 +8,7 @@ from haven_core.events.models import DeliveryCursor, OutboxEvent
 from haven_core.groups.models import GroupMembership, UserGroup
 from haven_core.jobs.models import Execution, LogChunk, Pause, Schedule, Task, Worker
 from haven_core.labels.models import Label
+from haven_core.personal_tokens.models import PersonalToken
 from haven_core.policies.models import ImmutableRule
 from haven_core.projects.models import Project, ProjectMember
 from haven_core.quotas.models import ProjectQuota
@@ -29,6 +30,7 @@ __all__ = [
     "LogChunk",
     "OutboxEvent",
     "Pause",
+    "PersonalToken",
     "Project",
     "ProjectMember",
     "ProjectQuota",

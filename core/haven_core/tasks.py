@@ -9,7 +9,7 @@ from django.utils import timezone
 from haven_core.audit.consumer import consume
 from haven_core.conf import config
 from haven_core.events.delivery import forget_events
-from haven_core.robots.usage import drain
+from haven_core.uses import PERSONAL_TOKENS, ROBOT_SECRETS
 
 KEEP_EVENTS = timedelta(days=7)  # after every consumer has taken them: for somebody who looks what happened
 
@@ -26,7 +26,8 @@ def forget_old_events() -> int:
     return forget_events(timezone.now() - KEEP_EVENTS)
 
 
-@shared_task(name="haven_core.tasks.note_robot_uses", expires=30)
-def note_robot_uses() -> int:
-    """Write when robots last logged in; returns for how many secrets."""
-    return drain(redis.Redis.from_url(config().redis_url, socket_timeout=5))
+@shared_task(name="haven_core.tasks.note_last_uses", expires=30)
+def note_last_uses() -> int:
+    """Write when robots and personal tokens last logged in; returns for how many secrets."""
+    queue = redis.Redis.from_url(config().redis_url, socket_timeout=5)
+    return sum(uses.drain(queue) for uses in (ROBOT_SECRETS, PERSONAL_TOKENS))

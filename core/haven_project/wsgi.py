@@ -34,18 +34,28 @@ def registry(environ: dict[str, Any], start_response: Callable[..., Any]) -> Ite
 
 
 @lru_cache(maxsize=1)
-def _django() -> Application:
+def _control_plane() -> Application:
     from django.core.wsgi import get_wsgi_application
 
     import haven_project.celery  # noqa: F401  # the API hands tasks over: to our broker
+    from haven_api.quick import quick_answer
 
-    return get_wsgi_application()
+    django_application = get_wsgi_application()
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if answer := quick_answer(environ):
+            headers, body = answer
+            start_response("200 OK", headers)
+            return [body]
+        return django_application(environ, start_response)
+
+    return application
 
 
 def core(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """The REST API and the portal: Django. Loaded at the first request, so that the data plane never pays for it."""
     _trust_gateway(environ)
-    return _django()(environ, start_response)
+    return _control_plane()(environ, start_response)
 
 
 def all_in_one(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

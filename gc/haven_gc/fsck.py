@@ -40,6 +40,9 @@ INVARIANTS = {
     "project_blob_size": """
         SELECT count(*) FROM project_blob pb JOIN blob b ON b.id = pb.blob_id WHERE pb.size <> b.size""",
     "payload_size": "SELECT count(*) FROM manifest WHERE payload_size <> length(payload)",
+    "manifest_in_an_unseen_repository": """
+        SELECT count(*) FROM repository r WHERE r.appeared_at IS NULL
+        AND EXISTS (SELECT 1 FROM manifest m WHERE m.repository_id = r.id)""",
     "repository_full_name": """
         SELECT count(*) FROM repository r JOIN project p ON p.id = r.project_id
         WHERE r.full_name <> p.name || '/' || r.name""",

@@ -15,6 +15,7 @@ from haven_gc import collect as collector
 from haven_gc import sweep as sweeper
 from haven_gc import uploads
 from haven_gc.retention.run import find_due_executions, run_execution
+from haven_registry.services.pull_days import add_up_gone_manifests, add_up_old_days
 from haven_registry.services.pulls import forget_pull_batches
 from haven_registry.store import driver
 
@@ -47,16 +48,22 @@ def scan() -> dict[str, int]:
             total += done
             if collector.was_idle(done):
                 break
+    for _ in range(100):
+        if not add_up_gone_manifests():
+            break
     return _report("scanned", total)
 
 
 @shared_task(name="haven_gc.tasks.reap_uploads", expires=300)
 def reap_uploads() -> int:
-    """Close abandoned upload sessions; returns how many. Forgets the ids of old batches of pull counts, too."""
+    """Close abandoned upload sessions; returns how many. Forgets the ids of old batches of pull counts and adds
+    up old days of them, too."""
     end, total = monotonic() + RUN_SECONDS, 0
     while monotonic() < end and (count := uploads.reap_uploads()):
         total += count
     forget_pull_batches(timezone.now() - PULL_BATCHES_KEPT)
+    while monotonic() < end and add_up_old_days():
+        pass
     return total
 
 

@@ -55,6 +55,7 @@ class Page(View):
     """A page. needs_login: nobody is sent to sign in, and comes back. section: the navigation's line that is current.
 
     works_before_password_change: who has a password that somebody else chose may see it before changing it.
+    passes_read_only: what it changes is one's own session and choices; read-only mode and auditors change no more.
     """
 
     http_method_names = ["get", "head", "post"]
@@ -100,6 +101,8 @@ class Page(View):
         if self.needs_login:
             self.require_login()
         if request.method not in _READS and not self.passes_read_only:
+            if self.actor.is_read_only:
+                raise Forbidden
             before_write()
 
     def require_login(self) -> Actor:

@@ -1,6 +1,5 @@
 """Harbor's `q` of the list of artifacts, where a key is no column."""
 
-import re
 from collections.abc import Callable, Mapping
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -11,11 +10,8 @@ from haven_registry.artifacts import kinds
 from haven_registry.models import ArtifactLabel, Manifest, ManifestChild, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
-from haven_registry.oci.media_types import INDEX_TYPES
 
-_COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
-_NAMED_CONFIG = r"^application/vnd\.[^.+/]+\.{}\.config([+.].*)?$"
-_ANY_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
 
 
 def is_tagged() -> Q:
@@ -24,7 +20,8 @@ def is_tagged() -> Q:
 
 
 def is_accessory() -> Q:
-    """Manifests that belong to another: by their subject, or by a tag in Cosign's scheme."""
+    """Manifests that belong to another: by their subject, or by a tag in Cosign's scheme, if they are what Cosign puts
+    there; a tag alone hides no image."""
     return Q(subject_digest__isnull=False) | Q(Exists(_cosign_tags()))
 
 
@@ -47,7 +44,7 @@ def standing_alone(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
 def _cosign_tags() -> "QuerySet[Tag]":
     # a range of names in one repository: the unique index answers it, whatever other tags there are
     named = Tag.objects.filter(repository_id=OuterRef("repository_id"), name__gte="sha256-", name__lt="sha512.")
-    return named.filter(manifest_id=OuterRef("pk"), name__regex=_COSIGN_TAGS)
+    return named.filter(manifest_id=OuterRef("pk"), name__regex=COSIGN_TAGS, manifest__kind__in=kinds.BY_COSIGN_TAG)
 
 
 def tag_condition(condition: Condition) -> Q:
@@ -65,13 +62,10 @@ def tag_condition(condition: Condition) -> Q:
 
 
 def type_condition(condition: Condition) -> Q:
-    """type=IMAGE, ={IMAGE CHART}: the same rule as kinds.artifact_type, in SQL."""
+    """type=IMAGE, ={IMAGE CHART}, in any case."""
     if condition.match not in (Match.EXACT, Match.ANY):
         raise BadRequest("type takes an exact match or a list")
-    wanted = Q(pk__in=())
-    for value in condition.values:
-        wanted |= _has_type(value.upper())
-    return wanted
+    return Q(kind__in=[value.upper() for value in condition.values if "\0" not in value])
 
 
 def digest_condition(condition: Condition) -> Q:
@@ -99,22 +93,6 @@ CONDITIONS: Mapping[str, Callable[[Condition], Q]] = {
     "type": type_condition,
     "digest": digest_condition,
 }
-
-
-def _has_type(kind: str) -> Q:
-    is_declared = Q(artifact_type__in=kinds.TYPES)
-    is_known = is_declared | Q(config_media_type__in=kinds.TYPES)
-    is_index = Q(media_type__in=INDEX_TYPES) & ~is_known
-    media_types = [media_type for media_type, found in kinds.TYPES.items() if found == kind]
-    if media_types:
-        found = Q(artifact_type__in=media_types) | (~is_declared & Q(config_media_type__in=media_types))
-        return found | is_index if kind == kinds.IMAGE else found
-    name = _ANY_NAME if kind == kinds.UNKNOWN else re.escape(kind)
-    if not re.fullmatch(_ANY_NAME, kind):
-        return Q(pk__in=())
-    pattern = _NAMED_CONFIG.format(name)
-    is_named = Q(config_media_type__iregex=pattern) | Q(artifact_type__iregex=pattern)
-    return ~is_known & ~is_index & (~is_named if kind == kinds.UNKNOWN else is_named)
 
 
 def _is_digest(text: str) -> bool:

@@ -16,7 +16,6 @@ from haven_core.domain.conditions import ListQuery
 from haven_core.labels.selectors import LabelView
 from haven_registry.accessories import AccessoryView, list_accessories_of
 from haven_registry.artifact_filters import CONDITIONS, independent, standing_alone
-from haven_registry.artifacts import kinds
 from haven_registry.artifacts.details import Details
 from haven_registry.errors import ManifestUnknown
 from haven_registry.models import ArtifactLabel, Manifest, ManifestChild, PullDaily, Tag
@@ -51,7 +50,7 @@ TAGS = Listing(
     order=("-updated_at", "-id"),
 )
 ROW_COLUMNS = (
-    "id", "repository_id", "digest", "media_type", "artifact_type", "config_media_type", "payload_size",
+    "id", "repository_id", "digest", "media_type", "artifact_type", "config_media_type", "kind", "payload_size",
     "total_size", "pushed_at",
 )  # fmt: skip
 
@@ -68,7 +67,7 @@ class TagView:
 
 
 class ManifestRow(NamedTuple):
-    """The columns of a live manifest that everything else is found by."""
+    """The columns of a live manifest that everything else is found by. kind: Harbor's `type`."""
 
     id: int
     repository_id: int
@@ -76,14 +75,10 @@ class ManifestRow(NamedTuple):
     media_type: str
     artifact_type: str
     config_media_type: str
+    kind: str
     payload_size: int
     total_size: int
     pushed_at: datetime
-
-    @property
-    def kind(self) -> str:
-        """Harbor's `type`."""
-        return kinds.artifact_type(self.media_type, self.artifact_type, self.config_media_type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from haven_core.projects.models import Project
 from haven_core.rbac.access import standings, visible_projects
 from haven_core.rbac.permissions import Action, Permission, Resource
 from haven_registry.artifact_list import newest_tags
-from haven_registry.artifacts import kinds
 from haven_registry.models import Blob, Manifest, ManifestBlob, ProjectBlob
 from haven_registry.services.delete import descendants
 
@@ -88,13 +87,13 @@ def list_blob_uses(actor: Actor, digest: str, *, offset: int, limit: int) -> tup
     total = found.count() if readable else 0
     if not total:
         raise NotFound(f"no artifact that you may see has blob {digest}")
-    columns = ("repository__full_name", "id", "digest", "media_type", "artifact_type", "config_media_type")
+    columns = ("repository__full_name", "id", "digest", "kind")
     page = found.order_by("repository__full_name", "id").values_list(*columns)[offset : offset + limit]
     rows = list(page)
     tags = newest_tags([row[1] for row in rows], {})
     uses = [
-        BlobUse(name, row_id, each, kinds.artifact_type(*types), tuple(tag.name for tag in tags.get(row_id, ())))
-        for name, row_id, each, *types in rows
+        BlobUse(name, row_id, each, kind, tuple(tag.name for tag in tags.get(row_id, ())))
+        for name, row_id, each, kind in rows
     ]
     return Blob.objects.filter(digest=digest).values_list("size", flat=True)[0], uses, total
 

@@ -5,13 +5,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, Sum, Value
+from django.db.models import Count, Q, Sum
 
 from haven_core.domain.actor import Actor
-from haven_core.rbac.access import standings, visible_projects
+from haven_core.rbac.access import projects_allowing
 from haven_core.rbac.permissions import Action, Permission, Resource
-from haven_registry.artifacts import kinds
 from haven_registry.models import Blob, Manifest, PullDaily, Repository, Tag
+
+_LIST = Permission(Resource.REPOSITORY, Action.LIST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +40,24 @@ class FoundArtifact:
 
 _DIGEST = re.compile(r"(?:(sha256|sha512):)?([0-9a-f]{6,128})")
 _DIGITS = {"sha256": 64, "sha512": 128}
-_SEEN = 4  # times as many rows as are wanted are read, since some may not be the actor's to see
+_READ = Permission(Resource.ARTIFACT, Action.READ)
 
 
 def search_tags(actor: Actor, text: str, *, limit: int) -> list[FoundArtifact]:
-    """The first `limit` tags, by name, that begin with `text` and that the actor may see. Two statements, by an index."""
+    """The first `limit` tags, by name, that begin with `text` and that the actor may see. Two statements at most."""
     if not text or "\0" in text:
         return []
     tags: Any = Tag.objects.filter(
         name__gte=text, name__lt=text + "\x7f", repository__deleted_at=None, manifest__deleted_at=None,
-        repository__project_id__in=visible_projects(actor).values("id"),
+        repository__project_id__in=projects_allowing(actor, _READ).values("id"),
     )  # fmt: skip
-    columns = ("repository__full_name", "name", "manifest__digest", *_types("manifest__"))
-    rows = tags.order_by("name", "id").values_list(*_PROJECT, *columns)[: limit * _SEEN]
-    return _readable(actor, rows, limit)
+    columns = ("repository__full_name", "name", "manifest__digest", "manifest__kind")
+    return [FoundArtifact(*row) for row in tags.order_by("name", "id").values_list(*columns)[:limit]]
 
 
 def search_artifacts(actor: Actor, text: str, *, limit: int) -> list[FoundArtifact]:
     """The first `limit` artifacts whose digest begins with `text`, at least six digits with or without `sha256:`, and that
-    the actor may see. Two statements, by an index."""
+    the actor may see. Two statements at most, by an index."""
     found = _DIGEST.fullmatch(text.lower())
     if found is None:
         return []
@@ -68,38 +68,23 @@ def search_artifacts(actor: Actor, text: str, *, limit: int) -> list[FoundArtifa
             ranges |= Q(digest__gte=first, digest__lte=last)
     manifests: Any = Manifest.objects.filter(
         ranges, deleted_at=None, repository__deleted_at=None,
-        repository__project_id__in=visible_projects(actor).values("id"),
+        repository__project_id__in=projects_allowing(actor, _READ).values("id"),
     )  # fmt: skip
-    rows = manifests.annotate(tag=Value("")).order_by("digest", "id")
-    columns = ("repository__full_name", "tag", "digest", *_types(""))
-    return _readable(actor, rows.values_list(*_PROJECT, *columns)[: limit * _SEEN], limit)
-
-
-_PROJECT = ("repository__project_id", "repository__project__is_public")
-
-
-def _types(prefix: str) -> tuple[str, ...]:
-    return tuple(f"{prefix}{name}" for name in ("media_type", "artifact_type", "config_media_type"))
-
-
-def _readable(actor: Actor, found: Any, limit: int) -> list[FoundArtifact]:
-    """Those of projects where the actor may read artifacts: a role of one's own making may see less than its project."""
-    rows = list(found)
-    held = standings(actor, {row[0]: row[1] for row in rows})
-    wanted = Permission(Resource.ARTIFACT, Action.READ)
-    shown = [row for row in rows if actor.is_sysadmin or wanted in held[row[0]].permissions]
-    return [
-        FoundArtifact(repository, tag, digest, kinds.artifact_type(*types))
-        for _, _, repository, tag, digest, *types in shown[:limit]
-    ]
+    rows = manifests.order_by("digest", "id").values_list("repository__full_name", "digest", "kind")[:limit]
+    return [FoundArtifact(repository, "", digest, kind) for repository, digest, kind in rows]
 
 
 def search_repositories(actor: Actor, text: str, *, limit: int) -> list[FoundByName]:
-    """The first `limit` repositories, by name, of the projects the actor may see, whose full name contains `text` in any
-    case. Three statements."""
+    """The first `limit` repositories, by name, that the actor may list, whose full name contains `text` in any case. Three
+    statements, and one more for who is somebody but no system administrator.
+
+    Names have no capitals: text without them finds the same as a comparison that ignores case, in a third of the time.
+    """
     found = list(
         Repository.objects.filter(
-            deleted_at=None, full_name__icontains=text, project_id__in=visible_projects(actor).values("id")
+            deleted_at=None,
+            full_name__contains=text.lower(),
+            project_id__in=projects_allowing(actor, _LIST).values("id"),
         )
         .order_by("full_name")
         .values_list("id", "full_name", "project_id", "project__name", "project__is_public")[:limit]
@@ -111,7 +96,9 @@ def search_repositories(actor: Actor, text: str, *, limit: int) -> list[FoundByN
 
 def count_by_visibility(projects: Any) -> tuple[int, int]:
     """Live repositories in the private and in the public projects of a queryset. One statement."""
-    counted = Repository.objects.filter(deleted_at=None, project_id__in=projects.values("id")).aggregate(
+    counted = Repository.objects.filter(
+        deleted_at=None, appeared_at__isnull=False, project_id__in=projects.values("id")
+    ).aggregate(
         private=Count("id", filter=Q(project__is_public=False)), public=Count("id", filter=Q(project__is_public=True))
     )
     return counted["private"], counted["public"]

@@ -99,12 +99,12 @@ def find_repository(project: str, name: str) -> FoundRepository | None:
 
 
 def count_repositories(project_ids: Collection[int]) -> dict[int, int]:
-    """Live repositories of each project that has any."""
+    """Live repositories that people see, of each project that has any."""
     if not project_ids:
         return {}
     rows = backend.sql(
         "SELECT project_id, count(*) FROM repository WHERE deleted_at IS NULL "
-        f"AND project_id IN ({backend.placeholders(project_ids)}) GROUP BY project_id",
+        f"AND appeared_at IS NOT NULL AND project_id IN ({backend.placeholders(project_ids)}) GROUP BY project_id",
         *project_ids,
     )
     return dict(rows)

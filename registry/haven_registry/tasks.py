@@ -5,7 +5,7 @@ from celery import shared_task
 
 from haven_core.conf import config
 from haven_registry.services import details
-from haven_registry.services.pulls import drain
+from haven_registry.services.pull_queue import drain
 from haven_registry.store import driver
 
 

@@ -10,7 +10,6 @@ from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Sum, V
 from django.utils import timezone
 
 from haven_core.errors import NotFound
-from haven_registry.artifacts import kinds
 from haven_registry.models import Manifest, Repository, TagHistory
 
 
@@ -150,44 +149,31 @@ def _artifacts(ids: Collection[int]) -> list[TrashView]:
         "repository__full_name",
         "repository_id",
         "digest",
-        "media_type",
-        "artifact_type",
-        "config_media_type",
+        "kind",
+        "deleted_at",
+        "deleted_by",
+        "purge_after",
     )
     return [
         TrashView(
-            Item.ARTIFACT, row_id, full_name, repository_id, digest, kinds.artifact_type(*media_types),
+            Item.ARTIFACT, row_id, full_name, repository_id, digest, kind,
             tuple(sorted(names.get(row_id, ()))), sizes.get(row_id, 0), at, by, until,
         )
-        for row_id, full_name, repository_id, digest, *media_types, at, by, until in rows.values_list(
-            *shown, "deleted_at", "deleted_by", "purge_after"
-        )
+        for row_id, full_name, repository_id, digest, kind, at, by, until in rows.values_list(*shown)
     ]  # fmt: skip
 
 
 def _tags(ids: Collection[int]) -> list[TrashView]:
     if not ids:
         return []
-    columns = ("id", "repository__full_name", "repository_id", "digest", "name", "ended_at", "by", "restorable_until")
-    types = ("manifest__media_type", "manifest__artifact_type", "manifest__config_media_type")
+    columns = (
+        "id", "repository__full_name", "repository_id", "digest", "manifest__kind", "name", "ended_at", "by",
+        "restorable_until",
+    )  # fmt: skip
     rows = TagHistory.objects.filter(id__in=ids, manifest__isnull=False)
     return [
-        TrashView(
-            Item.TAG,
-            row_id,
-            full_name,
-            repository_id,
-            digest,
-            kinds.artifact_type(*media_types),
-            (name,),
-            0,
-            at,
-            by,
-            until,
-        )
-        for row_id, full_name, repository_id, digest, name, at, by, until, *media_types in rows.values_list(
-            *columns, *types
-        )
+        TrashView(Item.TAG, row_id, full_name, repository_id, digest, kind, (name,), 0, at, by, until)
+        for row_id, full_name, repository_id, digest, kind, name, at, by, until in rows.values_list(*columns)
     ]
 
 

@@ -14,6 +14,7 @@ from haven_core.accounts import actors, credentials, passwords
 from haven_core.accounts.services import create_user
 from haven_core.configuration import selectors as configuration
 from haven_core.domain.roles import Role
+from haven_core.personal_tokens import holders
 from haven_core.policies import immutability
 from haven_core.projects import contents
 from haven_core.projects.models import ProjectMember
@@ -35,6 +36,7 @@ _CACHES = (
     configuration.forget_configuration,
     credentials.forget_credentials,
     health.forget_states,
+    holders.forget_holders,
     immutability.forget_rules,
 )
 

@@ -26,7 +26,8 @@ def sign(site: Site, subject: str) -> tuple[str, str]:
     empty = site.upload(b"{}")
     named = {"mediaType": media_types.OCI_MANIFEST, "digest": subject, "size": 1}
     referrer = site.put(image(empty, artifactType=media_types.NOTATION_SIGNATURE, subject=named)).digest
-    return referrer, site.put(image(empty, nonce=2), subject.replace(":", "-") + ".sig").digest
+    signed = image(empty, nonce=subject, layers=[descriptor(media_types.COSIGN_SIGNATURE, empty)])
+    return referrer, site.put(signed, subject.replace(":", "-") + ".sig").digest
 
 
 def test_tags_are_created_listed_and_deleted(api: Call, site: Site) -> None:
@@ -174,3 +175,33 @@ def test_labels_are_put_on_artifacts(api: Call, site: Site) -> None:
     assert api("DELETE", f"{path}/{ours}", user="owner").status_code == 404
     delete_label(label_id=everybodys)
     assert api("GET", f"{APP}/artifacts/v1?with_label=true", user="guest").json()["labels"] == []
+
+
+def test_labels_stay_where_they_were_given(api: Call, site: Site) -> None:
+    """As Harbor's copy does: a label is what a project says of its own."""
+    push(site, "v1")
+    ours = create_label(project_id=site.projects[site.repository], name="ours")
+    everybodys = create_label(project_id=None, name="all")
+    for label_id in (ours, everybodys):
+        assert api("POST", f"{APP}/artifacts/v1/labels", {"id": label_id}, user="owner").status_code == 200
+    for target in ("/projects/public/repositories/copy/artifacts", "/projects/private/repositories/copy/artifacts"):
+        assert api("POST", f"{target}?from=private/team/app:v1", user="owner").status_code == 201
+        [row] = api("GET", f"{target}?with_label=true", user="owner").json()
+        assert row["labels"] == []
+    source = api("GET", f"{APP}/artifacts/v1?with_label=true", user="guest").json()
+    assert [label["name"] for label in source["labels"]] == ["all", "ours"]
+
+
+def test_accessories_of_children_go_where_the_children_go(api: Call, site: Site) -> None:
+    """What `cosign sign --recursive` leaves: signatures of an index and of each of its images."""
+    child, kept = push(site), push(site, "single", author="x")
+    root = site.put(index(child, kept), "multi").digest
+    signatures = {each: set(sign(site, each)) for each in (child, kept, root)}
+    target = "/projects/public/repositories/copy/artifacts"
+    assert api("POST", f"{target}?from=private/team/app:multi", user="owner").status_code == 201
+    copied = api("GET", f"{target}?q=base=*", user="owner").json()
+    found = {row["digest"]: {each["digest"] for each in row["accessories"]} for row in copied}
+    assert found == signatures
+    assert api("DELETE", f"{APP}/artifacts/multi", user="owner").status_code == 200
+    live = Manifest.objects.filter(repository_id=site.repository, deleted_at=None)
+    assert set(live.values_list("digest", flat=True)) == {kept, *signatures[kept]}

@@ -4,16 +4,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from haven_registry.models import Manifest, Repository
-from haven_registry.services.repositories import get_or_create_repository
+from haven_registry.oci import media_types
 from tests.api.artifacts import APP, digests, push
 from tests.api.conftest import Call
 from tests.support.documents import descriptor, digest_of, image, index
-from tests.support.site import Site
+from tests.support.site import Site, seen_repository
 
 
 def test_repositories_are_listed_described_and_deleted(api: Call, site: Site) -> None:
     push(site, "v1")
-    get_or_create_repository(site.first, "hidden")
+    seen_repository(site.first, "hidden")
     rows = api("GET", "/projects/private/repositories", user="owner").json()
     assert [(row["name"], row["artifact_count"], row["description"]) for row in rows] == [("private/team/app", 1, "")]
     assert api("GET", "/repositories", user="owner").headers["X-Total-Count"] == "1"
@@ -76,7 +76,8 @@ def test_accessories_belong_to_their_subject(api: Call, site: Site) -> None:
     empty = site.upload(b"{}")
     named = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": subject, "size": 1}
     signature = site.put(image(empty, artifactType="application/vnd.cncf.notary.signature", subject=named)).digest
-    cosign = site.put(image(empty, nonce=2), subject.replace(":", "-") + ".sig").digest
+    signed = image(empty, nonce=2, layers=[descriptor(media_types.COSIGN_SIGNATURE, empty)])
+    cosign = site.put(signed, subject.replace(":", "-") + ".sig").digest
     [row] = api("GET", f"{APP}/artifacts", user="guest").json()
     assert row["digest"] == subject
     assert {each["digest"]: each["type"] for each in row["accessories"]} == {

@@ -84,11 +84,11 @@ def test_every_type_has_an_icon_that_runs_nothing(api: Call, site: Site) -> None
     push(site, "v1")
     digest = api("GET", f"{APP}/artifacts/v1", user="guest").json()["icon"]
     assert digest == icons.icon_of("IMAGE")
-    for kind in (*icons._PATHS, "ROCKET"):
+    for kind in (*icons._SHAPES, "ROCKET"):
         response = api("GET", f"/icons/{icons.icon_of(kind)}")
         assert response.status_code == 200
         root = ElementTree.fromstring(base64.b64decode(response.json()["content"]))
-        assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {"svg", "path", "circle"}
+        assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {"svg", "path", "circle", "ellipse"}
     assert icons.icon_of("ROCKET") == icons.icon_of("UNKNOWN") != digest
     assert api("GET", "/icons/sha256:" + "0" * 64).status_code == 404
     assert api("GET", "/icons/x").status_code == 400

@@ -15,10 +15,11 @@ from haven_core.projects.services import create_project
 from haven_core.tokens.grants import issue_token
 from haven_core.tokens.keys import ensure_key
 from haven_core.tokens.scopes import Scope
-from haven_registry.services.repositories import delete_repository, get_or_create_repository
+from haven_registry.services.repositories import delete_repository
 from haven_registry.v2 import recent
 from haven_registry.v2.app import application
 from tests.api.conftest import PASSWORD
+from tests.support.site import seen_repository
 
 BOUND_SECONDS = 10.0
 
@@ -78,7 +79,7 @@ def test_only_the_permission_is_remembered(users: dict[str, int]) -> None:
     ensure_key()
     ask, _, project_id = reader("here", users["owner"])
     assert ask() == 404
-    repository_id = get_or_create_repository(project_id, "app")
+    repository_id = seen_repository(project_id, "app")
     assert ask() == 200
     delete_repository(repository_id)
     assert ask() == 404

@@ -3,10 +3,9 @@
 import pytest
 
 from haven_registry.models import Manifest, Repository, Tag, TagHistory
-from haven_registry.services.repositories import get_or_create_repository
 from tests.api.artifacts import APP, push
 from tests.api.conftest import Call
-from tests.support.site import Site
+from tests.support.site import Site, seen_repository
 
 TRASH = "/projects/private/trash"
 
@@ -77,7 +76,7 @@ def test_a_tag_and_a_repository(api: Call, site: Site, projects: dict[str, int])
     assert api("POST", path, {"name": "v3"}, user="owner").json() == {"tags": ["v3"]}
     assert api("GET", f"{APP}/artifacts/v3", user="guest").json()["digest"] == digest
     assert api("DELETE", APP, user="owner").status_code == 200
-    get_or_create_repository(projects["private"], "team/app")
+    seen_repository(projects["private"], "team/app")
     [repository] = in_trash(api)
     assert (repository["item"], repository["repository_name"]) == ("repository", "private/team/app")
     path = f"{TRASH}/repository/{repository['id']}/restore"

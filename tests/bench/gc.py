@@ -111,7 +111,7 @@ def seed(manifests: int, blobs: int, garbage: int, due_in: float = 0) -> None:
     from django.utils import timezone
 
     from haven_core.models import Project, ProjectQuota
-    from haven_registry.services.repositories import get_or_create_repository
+    from tests.support.site import seen_repository
 
     call_command("migrate", verbosity=0)
     now = timezone.now()
@@ -119,7 +119,7 @@ def seed(manifests: int, blobs: int, garbage: int, due_in: float = 0) -> None:
     for number in range(PROJECTS):
         project_id = Project.objects.create(name=f"bench{number}").id
         ProjectQuota.objects.create(project_id=project_id)
-        repositories += [(get_or_create_repository(project_id, f"r{n}"), project_id) for n in range(REPOSITORIES)]
+        repositories += [(seen_repository(project_id, f"r{n}"), project_id) for n in range(REPOSITORIES)]
     links = _insert_blobs(blobs, garbage, repositories, now, now + timedelta(seconds=due_in))
     _insert_manifests(manifests, links[garbage:], repositories, now)
     from haven_gc import fsck, repair
@@ -188,11 +188,11 @@ def _insert_manifests(
         where = [repositories[number % len(repositories)][0] for number in range(start, min(start + 5000, count))]
         columns = [
             "repository", "digest", "media_type", "payload", "payload_size", "pushed_at", "artifact_type",
-            "config_media_type", "pushed_by", "total_size",
+            "config_media_type", "kind", "accessory_type", "pushed_by", "total_size",
         ]  # fmt: skip
         media_type = "application/vnd.oci.image.manifest.v1+json"
         rows = [
-            (repository, "sha256:" + uuid.uuid4().hex * 2, media_type, b"{}", 2, now, "", "", "", 0)
+            (repository, "sha256:" + uuid.uuid4().hex * 2, media_type, b"{}", 2, now, "", "", "IMAGE", "", "", 0)
             for repository in where
         ]
         ids = [row[0] for row in backend.insert(Manifest, columns, rows)]

@@ -144,3 +144,30 @@ def test_layer_of_many_megabytes(skopeo: Sandbox, remote: Remote, tmp_path: Path
     copy(skopeo, f"oci:{layout}:v1", f"docker://{remote.tag('v1')}")
     answer = remote.server.client().get_blob(remote.repository, big.digest)
     assert digest_of(answer.content) == big.digest
+
+
+def test_a_personal_token_is_a_password_for_what_it_is_for(sandbox: Sandbox, remote: Remote, tmp_path: Path) -> None:
+    if remote.server.external:
+        pytest.skip("another registry under test: it may have no personal tokens")
+    server, own = remote.server, {}
+    for scope in ("push", "pull"):
+        body = {
+            "name": f"{scope} {remote.repository}",
+            "scope": scope,
+            "projects": [remote.repository.partition("/")[0]],
+        }
+        made = server.api("POST", "/users/current/tokens", json=body)
+        assert made.status_code == 201, made.text
+        own[scope] = made.json()
+    words = ["login", "--tls-verify=false", "-u", server.admin_user, "--password-stdin", server.host_port]
+    layout = write_layout(tmp_path / "out", {"v1": random_image(20_000)})
+    sandbox.run("skopeo", *words, stdin=own["push"]["secret"])
+    copy(sandbox, f"oci:{layout}:v1", f"docker://{remote.tag('v1')}")
+    sandbox.run("skopeo", *words, stdin=own["pull"]["secret"])
+    copy(sandbox, f"docker://{remote.tag('v1')}", f"dir:{tmp_path / 'in'}")
+    copy(sandbox, f"oci:{layout}:v1", f"docker://{remote.tag('v2')}", ok=False)
+    assert server.client().tags(remote.repository) == ["v1"]
+    for one in own.values():
+        assert server.api("DELETE", f"/users/current/tokens/{one['id']}").status_code == 200
+    refused = sandbox.run("skopeo", *words, stdin=own["pull"]["secret"], ok=False)
+    assert "invalid username/password" in refused.stderr

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from haven_core.accounts.services import set_auditor
 from haven_core.domain.roles import Role
 from haven_core.events.models import OutboxEvent
 from haven_core.groups.models import UserGroup
 from haven_core.labels.models import Label
 from haven_core.policies.models import ImmutableRule
-from haven_core.projects.models import ProjectMember
+from haven_core.projects.models import Project, ProjectMember
 from haven_core.robots.models import Robot
 from tests.portal.conftest import MOST_QUERIES, Browser
 
@@ -175,3 +176,14 @@ def test_queries_do_not_grow_with_rows(signed_in: SignedIn, team: dict[str, int]
         numbers.append([owner.queries(f"/projects/team/{page}") for page in pages])
     assert numbers[0] == numbers[1]
     assert max(numbers[1]) <= MOST_QUERIES
+
+
+def test_an_auditor_sees_and_changes_nothing(team: dict[str, int], signed_in: Callable[..., Browser]) -> None:
+    set_auditor(user_id=team["stranger"], is_auditor=True, set_by="root")
+    browser = signed_in("stranger")
+    for path in ("/projects/team/members", "/projects/team/robots", "/activity", "/projects/"):
+        assert browser.get(path).status_code == 200, path
+    assert browser.post("/projects", name="mine").status_code == 403
+    assert browser.post("/projects/team/members/-/add", kind="user", name="root", role="1").status_code == 403
+    assert not Project.objects.filter(name="mine").exists()
+    assert ProjectMember.objects.filter(project_id=team["team"]).count() == 2

@@ -2,13 +2,17 @@
 
 from typing import Any
 
+from django.utils import timezone
+
+from haven_core.db.transactions import run_write
+from haven_core.domain.origin import HAVEN
 from haven_core.models import Project, ProjectQuota
 from haven_gc import collect, sweep
 from haven_registry import selectors
 from haven_registry.oci.manifest import parse_manifest
 from haven_registry.services import uploads
 from haven_registry.services.manifests import PutResult, put_manifest
-from haven_registry.services.repositories import get_or_create_repository
+from haven_registry.services.repositories import get_or_create_repository, hold_repository, show_repository
 from haven_registry.storage.driver import StorageDriver
 from tests.support.documents import digest_of, image
 
@@ -23,12 +27,12 @@ class Site:
         self.first, self.second = (Project.objects.create(name=name).id for name in ("first", "second"))
         for project_id in (self.first, self.second):
             ProjectQuota.objects.create(project_id=project_id)
-        self.repository = get_or_create_repository(self.first, "app")
+        self.repository = seen_repository(self.first, "app")
         self.projects = {self.repository: self.first}
 
     def new_repository(self, project_id: int, name: str) -> int:
         """A repository by the name below its project."""
-        repository_id = get_or_create_repository(project_id, name)
+        repository_id = seen_repository(project_id, name)
         self.projects[repository_id] = project_id
         return repository_id
 
@@ -100,3 +104,10 @@ class Site:
     def stored_keys(self) -> list[str]:
         """Keys with bytes."""
         return sorted(found.key for found in self.driver.list_keys())
+
+
+def seen_repository(project_id: int, name: str) -> int:
+    """A repository as its first manifest leaves it, without the manifest; returns its id."""
+    repository_id = get_or_create_repository(project_id, name)
+    run_write(lambda: show_repository(hold_repository(repository_id), timezone.now(), HAVEN))
+    return repository_id

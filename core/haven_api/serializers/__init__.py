@@ -38,6 +38,10 @@ class Boolean(serializers.BooleanField):
         return bool(data)
 
 
+class Several(serializers.ListSerializer[Any]):
+    """A list that may be null, of objects that may not: many=True would give both what is said of either."""
+
+
 class CveItem(serializers.Serializer[Any]):
     """CVEAllowlistItem."""
 
@@ -47,7 +51,7 @@ class CveItem(serializers.Serializer[Any]):
 class CveAllowlistBody(serializers.Serializer[Any]):
     """CVEAllowlist. Ids and times are Haven's to set, and dropped."""
 
-    items = CveItem(many=True, required=False, allow_null=True)
+    items = Several(child=CveItem(), required=False, allow_null=True)
     expires_at = Integer(required=False, allow_null=True)
 
 

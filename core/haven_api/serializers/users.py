@@ -29,6 +29,12 @@ class SysadminBody(serializers.Serializer[Any]):
     sysadmin_flag = Boolean(required=False, allow_null=True)
 
 
+class AuditorBody(serializers.Serializer[Any]):
+    """Whether a user is an auditor (Haven)."""
+
+    auditor_flag = Boolean()
+
+
 class PasswordBody(serializers.Serializer[Any]):
     """PasswordReq."""
 

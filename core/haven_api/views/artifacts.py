@@ -31,9 +31,9 @@ from haven_registry.artifact_list import (
     list_artifacts,
     list_project_artifacts,
 )
-from haven_registry.artifacts.icons import icon_of
+from haven_registry.artifacts.icons import icon_of, icon_of_accessory
 from haven_registry.oci.reference import is_repository_name
-from haven_registry.repository_list import RepositoryView, find_repositories, find_repository
+from haven_registry.repository_list import RepositoryPlace, locate_repositories, locate_repository
 from haven_registry.services.artifacts import copy_with_accessories, delete_artifact
 from haven_registry.services.repositories import get_or_create_repository
 
@@ -45,12 +45,12 @@ class ArtifactsView(ApiView):
 
     def _repository(
         self, request: Request, path: tuple[str, str], resource: Resource, action: Action
-    ) -> tuple[ProjectView, RepositoryView]:
+    ) -> tuple[ProjectView, RepositoryPlace]:
         return requested_repository(self.actor, request, *path, resource, action)
 
     def _artifact(
         self, request: Request, path: tuple[str, str], reference: str, resource: Resource, action: Action
-    ) -> tuple[ProjectView, RepositoryView, ManifestRow]:
+    ) -> tuple[ProjectView, RepositoryPlace, ManifestRow]:
         """What a path names, where the caller may do `action`. Raises ManifestUnknown besides."""
         project, repository = self._repository(request, path, resource, action)
         return project, repository, find_artifact(repository.id, reference)
@@ -62,10 +62,10 @@ class Artifacts(ArtifactsView):
     @LIST
     def get(self, request: Request, project_name: str, repository_name: str) -> Response:
         """List those that are tagged or not below an index; accessories never (Harbor)."""
-        project, repository = self._repository(request, (project_name, repository_name), Resource.ARTIFACT, Action.LIST)
+        _, repository = self._repository(request, (project_name, repository_name), Resource.ARTIFACT, Action.LIST)
         query = requested_list(request)
         views, total = list_artifacts(repository.id, query, store.driver(), requested_parts(request))
-        return list_response(request, query, [render_artifact(project, repository, view) for view in views], total)
+        return list_response(request, query, [render_artifact(repository, view) for view in views], total)
 
     def post(self, request: Request, project_name: str, repository_name: str) -> Response:
         """Copy `from` (project/repository:tag or @digest) here, with its tags, children and accessories; no byte moves."""
@@ -76,12 +76,12 @@ class Artifacts(ArtifactsView):
         if not is_repository_name(f"{project.name}/{repository_name}"):
             raise BadRequest(f"invalid repository name: {repository_name[:255]}")
         source_id, row, reference = self._source(source)
-        target_id = get_or_create_repository(project.project_id, repository_name, self.origin)
+        target_id = get_or_create_repository(project.project_id, repository_name)
         copy_with_accessories(
             source_repository_id=source_id, digest=row.digest, manifest_id=row.id, repository_id=target_id,
             project_id=project.project_id, origin=self.origin,
         )  # fmt: skip
-        path = artifact_path(find_repository(project.project_id, repository_name), reference)
+        path = artifact_path(locate_repository(project.project_id, repository_name), reference)
         return Response(status=201, headers={"Location": path})
 
     def _source(self, text: str) -> tuple[int, ManifestRow, str]:
@@ -95,7 +95,7 @@ class Artifacts(ArtifactsView):
         project = find_project(self.actor, project_name)
         require(self.actor, project, Resource.ARTIFACT, Action.READ)
         assert project is not None  # require refuses None
-        repository = find_repository(project.project_id, name)
+        repository = locate_repository(project.project_id, name)
         return repository.id, find_artifact(repository.id, reference), reference
 
 
@@ -115,9 +115,9 @@ class ProjectArtifacts(ApiView):
             raise BadRequest("latest_in_repository takes either media_type or artifact_type in q")
         views, total = list_project_artifacts(project.project_id, query, store.driver(), parts, only_latest=only_latest)
         ids = {view.row.repository_id for view in views}
-        repositories = find_repositories(ids)
+        repositories = locate_repositories(ids)
         rows = [
-            render_artifact(project, repositories[view.row.repository_id], view)
+            render_artifact(repositories[view.row.repository_id], view)
             for view in views
             if view.row.repository_id in repositories  # else deleted meanwhile
         ]
@@ -129,11 +129,11 @@ class OneArtifact(ArtifactsView):
 
     def get(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
         """Read."""
-        project, repository, row = self._artifact(
+        _, repository, row = self._artifact(
             request, (project_name, repository_name), reference, Resource.ARTIFACT, Action.READ
         )
         view = describe_artifact(row, store.driver(), requested_parts(request))
-        return Response(render_artifact(project, repository, view))
+        return Response(render_artifact(repository, view))
 
     def delete(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
         """Move it to the trash with all its tags and accessories, also when a tag was named (Harbor)."""
@@ -165,7 +165,7 @@ def requested_parts(request: Request, *, are_default: bool = True) -> Parts:
     )
 
 
-def render_artifact(project: ProjectView, repository: RepositoryView, view: ArtifactView) -> dict[str, Any]:
+def render_artifact(repository: RepositoryPlace, view: ArtifactView) -> dict[str, Any]:
     """An artifact as Harbor's API shows it."""
     row, details = view.row, view.details
     found: dict[str, Any] = {
@@ -174,7 +174,7 @@ def render_artifact(project: ProjectView, repository: RepositoryView, view: Arti
         "media_type": row.config_media_type,
         "manifest_media_type": row.media_type,
         "artifact_type": row.artifact_type,
-        "project_id": project.project_id,
+        "project_id": repository.project_id,
         "repository_id": repository.id,
         "repository_name": repository.full_name,
         "digest": row.digest,
@@ -200,7 +200,7 @@ def render_artifact(project: ProjectView, repository: RepositoryView, view: Arti
     return found
 
 
-def render_tag(repository: RepositoryView, tag: TagView) -> dict[str, Any]:
+def render_tag(repository: RepositoryPlace, tag: TagView) -> dict[str, Any]:
     """A tag as Harbor's API shows it; `immutable` is said whether it was asked for or not."""
     is_immutable = tag_protection(repository.project_id, repository.full_name.partition("/")[2])
     return {
@@ -214,7 +214,7 @@ def render_tag(repository: RepositoryView, tag: TagView) -> dict[str, Any]:
     }
 
 
-def render_accessory(repository: RepositoryView, view: AccessoryView) -> dict[str, Any]:
+def render_accessory(repository: RepositoryPlace, view: AccessoryView) -> dict[str, Any]:
     """An accessory as Harbor's API shows it."""
     return {
         "id": view.id,
@@ -225,18 +225,18 @@ def render_accessory(repository: RepositoryView, view: AccessoryView) -> dict[st
         "size": view.size,
         "digest": view.digest,
         "type": view.kind,
-        "icon": icon_of(view.kind),
+        "icon": icon_of_accessory(view.kind),
         "creation_time": timestamp(view.created_at),
     }
 
 
-def artifact_path(repository: RepositoryView, reference: str) -> str:
+def artifact_path(repository: RepositoryPlace, reference: str) -> str:
     """The artifact's path in this API; a slash in the repository's name is encoded twice (Harbor)."""
     project, _, name = repository.full_name.partition("/")
     encoded = quote(quote(name, safe=""), safe="")
     return f"/api/v2.0/projects/{project}/repositories/{encoded}/artifacts/{reference}"
 
 
-def _addition_links(repository: RepositoryView, row: ManifestRow) -> dict[str, Any]:
+def _addition_links(repository: RepositoryPlace, row: ManifestRow) -> dict[str, Any]:
     base = artifact_path(repository, row.digest)
     return {name: {"href": f"{base}/additions/{name}", "absolute": False} for name in additions_of(row)}

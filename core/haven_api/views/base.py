@@ -17,7 +17,7 @@ from haven_core.accounts.sessions import LiveSession
 from haven_core.audit.services import record_api_write
 from haven_core.domain.actor import ANONYMOUS, Actor
 from haven_core.domain.origin import Origin
-from haven_core.errors import PasswordChangeRequired, Unauthorized
+from haven_core.errors import Forbidden, PasswordChangeRequired, Unauthorized
 from haven_core.policies.writes import before_write
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -73,16 +73,24 @@ class ApiView(APIView):
     passes_read_only = False
     audited_as = ""
     is_audited = True  # whether what it writes is told to the audit log here, and not by the service
+    changes_nothing = False  # whether what it does is a question, too long for a GET
+    is_of_own_account = False  # whether its writes may change one's own account, which who may only read still may
     works_before_password_change = False  # whether a session whose password must be changed first may ask this
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Before the method: who asks, and whether anything may change. Raises what a write policy does, and
-        PasswordChangeRequired."""
+        """Before the method: who asks, and whether anything may change. Raises what a write policy does,
+        PasswordChangeRequired, and Forbidden for who may only read: whatever a view forgets to ask."""
         super().initial(request, *args, **kwargs)
         session = request.auth
         if isinstance(session, LiveSession) and session.must_change_password and not self.works_before_password_change:
             raise PasswordChangeRequired
-        if request.method not in _READS and not self.passes_read_only:
+        if self.actor.is_registry_only:
+            raise Forbidden("the token's scope is the registry, not its API")
+        if request.method in _READS or self.changes_nothing:
+            return
+        if self.actor.is_read_only and not self.is_of_own_account:
+            raise Forbidden
+        if not self.passes_read_only:
             before_write()
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
@@ -121,6 +129,11 @@ class ApiView(APIView):
         """Who calls; ANONYMOUS without valid credentials."""
         user: Any = self.request.user
         return user if isinstance(user, Actor) else ANONYMOUS
+
+    def require_password(self) -> None:
+        """What keeps an account its owner's takes a password or a session, no personal access token. Raises Forbidden."""
+        if self.actor.token_id:
+            raise Forbidden("a personal access token can't do this; log in with the password")
 
     def require_login(self) -> Actor:
         """The caller, who must be somebody. Raises Unauthorized."""

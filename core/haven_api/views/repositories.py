@@ -13,9 +13,15 @@ from haven_api.views.base import ApiView, timestamp
 from haven_api.views.projects import requested_project
 from haven_core.domain.actor import Actor
 from haven_core.projects.selectors import ProjectView
-from haven_core.rbac.access import visible_projects
-from haven_core.rbac.permissions import Action, Resource
-from haven_registry.repository_list import RepositoryView, find_repository, list_repositories
+from haven_core.rbac.access import projects_allowing
+from haven_core.rbac.permissions import Action, Permission, Resource
+from haven_registry.repository_list import (
+    RepositoryPlace,
+    RepositoryView,
+    find_repository,
+    list_repositories,
+    locate_repository,
+)
 from haven_registry.services.repositories import delete_repository, describe_repository
 
 
@@ -32,7 +38,9 @@ class AllRepositories(ApiView):
     def get(self, request: Request) -> Response:
         """List those of the projects the caller may see."""
         query = requested_list(request)
-        views, total = list_repositories(visible_projects(self.actor).values("id"), query)
+        views, total = list_repositories(
+            projects_allowing(self.actor, Permission(Resource.REPOSITORY, Action.LIST)).values("id"), query
+        )
         return list_response(request, query, [render_repository(view) for view in views], total)
 
 
@@ -53,37 +61,35 @@ class OneRepository(ApiView):
 
     def get(self, request: Request, project_name: str, repository_name: str) -> Response:
         """Read."""
-        _, view = requested_repository(
-            self.actor, request, project_name, repository_name, Resource.REPOSITORY, Action.READ
-        )
-        return Response(render_repository(view))
+        project = requested_project(self.actor, request, project_name, Resource.REPOSITORY, Action.READ)
+        return Response(render_repository(find_repository(project.project_id, repository_name)))
 
     def put(self, request: Request, project_name: str, repository_name: str) -> Response:
         """Set its description; nothing else can be (Harbor)."""
-        _, view = requested_repository(
+        _, place = requested_repository(
             self.actor, request, project_name, repository_name, Resource.REPOSITORY, Action.UPDATE
         )
         body = RepositoryBody(data=request.data)
         body.is_valid(raise_exception=True)
-        describe_repository(view.id, body.validated_data["description"] or "")
+        describe_repository(place.id, body.validated_data["description"] or "")
         return Response(status=200)
 
     def delete(self, request: Request, project_name: str, repository_name: str) -> Response:
         """Move it to the trash, with everything in it."""
-        _, view = requested_repository(
+        _, place = requested_repository(
             self.actor, request, project_name, repository_name, Resource.REPOSITORY, Action.DELETE
         )
-        delete_repository(view.id, self.origin)
+        delete_repository(place.id, self.origin)
         return Response(status=200)
 
 
 def requested_repository(
     actor: Actor, request: Request, project_name: str, repository_name: str, resource: Resource, action: Action
-) -> tuple[ProjectView, RepositoryView]:
+) -> tuple[ProjectView, RepositoryPlace]:
     """The project and repository of a path, where the actor may do `action`. Raises what permissions.require does, and
     RepositoryUnknown."""
     project = requested_project(actor, request, project_name, resource, action)
-    return project, find_repository(project.project_id, repository_name)
+    return project, locate_repository(project.project_id, repository_name)
 
 
 def render_repository(view: RepositoryView) -> dict[str, Any]:

@@ -55,12 +55,12 @@ class RetentionMetadata(ApiView):
 
 class _View(ApiView):
     def policy_of(self, policy_id: int, action: Action) -> PolicyView:
-        """A policy the caller may use. Missing and hidden look alike: 403; 404 for a system administrator."""
+        """A policy the caller may use. Missing and hidden look alike: 403; 404 for who sees everything."""
         actor = self.require_login()
         policy = policies.find_policy(policy_id)
         project = None if policy is None else selectors.find_project(actor, policy.project_id)
         if policy is None or project is None:
-            raise NotFound(f"no such retention policy with id {policy_id}") if actor.is_sysadmin else Forbidden
+            raise NotFound(f"no such retention policy with id {policy_id}") if actor.sees_everything else Forbidden
         require(actor, project, Resource.TAG_RETENTION, action)
         return policy
 
@@ -177,6 +177,8 @@ class RetentionTaskLog(_View):
 
 class RetentionPreview(_View):
     """Haven's own: what rules that are not saved would do."""
+
+    changes_nothing = True
 
     def post(self, request: Request) -> Response:
         """Name what would go, and why."""

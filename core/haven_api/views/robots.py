@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
 from haven_api.openapi import LIST
-from haven_api.serializers import Boolean, Integer, Text
+from haven_api.serializers import Boolean, Integer, Several, Text
 from haven_api.views.base import ApiView, timestamp
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import Condition, Match
@@ -36,7 +36,7 @@ class RobotAccessBody(serializers.Serializer[Any]):
 class RobotPermissionBody(serializers.Serializer[Any]):
     kind = Text(required=False, default="", max_length=64)
     namespace = Text(required=False, default="", max_length=255)
-    access = RobotAccessBody(many=True, required=False, allow_null=True)
+    access = Several(child=RobotAccessBody(), required=False, allow_null=True)
 
 
 class RobotBody(serializers.Serializer[Any]):
@@ -47,7 +47,7 @@ class RobotBody(serializers.Serializer[Any]):
     description = Text(required=False, default="", allow_null=True, max_length=10_000)
     duration = Integer(required=False, allow_null=True)
     disable = Boolean(required=False, default=False, allow_null=True)
-    permissions = RobotPermissionBody(many=True, required=False, allow_null=True)
+    permissions = Several(child=RobotPermissionBody(), required=False, allow_null=True)
 
 
 class RobotSecretBody(serializers.Serializer[Any]):
@@ -165,10 +165,12 @@ class Permissions(ApiView):
 
     def get(self, _request: Request) -> Response:
         actor = self.require_login()
-        if actor.is_robot or not (actor.is_sysadmin or projects_for(actor, Action.CREATE).exists()):
+        if actor.is_robot or not (actor.sees_everything or projects_for(actor, Action.CREATE).exists()):
             raise Forbidden
         body = {"project": _render_permissions(permissions.PROJECT)}
-        return Response(body | {"system": _render_permissions(permissions.SYSTEM)} if actor.is_sysadmin else body)
+        if actor.sees_everything:
+            body["system"] = _render_permissions(permissions.SYSTEM)
+        return Response(body)
 
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -200,7 +202,7 @@ def render_robot(view: RobotView) -> dict[str, Any]:
 def _require(actor: Actor, project: int | str | None, action: Action) -> None:
     """Let pass who may do `action` with the robots of a project (by id or name), or (None) with the system's.
 
-    A missing project is answered as a hidden one (Forbidden), but to a system administrator (ProjectUnknown).
+    A missing project is answered as a hidden one (Forbidden), but to who sees everything (ProjectUnknown).
     """
     if project is None:
         if not may_in_system(actor, action):
@@ -208,7 +210,7 @@ def _require(actor: Actor, project: int | str | None, action: Action) -> None:
         return
     by = {"pk": project} if isinstance(project, int) else {"name": project}
     if not projects_for(actor, action).filter(**by).exists():
-        raise ProjectUnknown if actor.is_sysadmin else Forbidden
+        raise ProjectUnknown if actor.sees_everything else Forbidden
 
 
 def _listed_project(query: Mapping[str, Condition]) -> int | None:

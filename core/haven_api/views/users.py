@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +13,7 @@ from haven_api.csrf import is_from_own_page
 from haven_api.lists import list_response, requested_list
 from haven_api.paging import requested_page
 from haven_api.query import boolean_parameter, text_parameters
-from haven_api.serializers.users import PasswordBody, ProfileBody, SysadminBody, UserBody
+from haven_api.serializers.users import AuditorBody, PasswordBody, ProfileBody, SysadminBody, UserBody
 from haven_api.views.base import ApiView, requested_id, timestamp
 from haven_core.accounts import passwords, policy, selectors, services
 from haven_core.accounts.profiles import check_profile
@@ -117,6 +118,8 @@ class UserSearch(ApiView):
 class OneUser(ApiView):
     """An account, by id: one's own, or for administrators any."""
 
+    is_of_own_account = True
+
     def get(self, _request: Request, user_id: str) -> Response:
         """Read."""
         number = _own_or(self.require_login(), requested_id("user_id", user_id), Action.READ)
@@ -128,6 +131,8 @@ class OneUser(ApiView):
     def put(self, request: Request, user_id: str) -> Response:
         """Replace the profile."""
         number = _own_or(self.require_login(), requested_id("user_id", user_id), Action.UPDATE)
+        if number == self.actor.user_id:
+            self.require_password()
         body = ProfileBody(data=request.data)
         body.is_valid(raise_exception=True)
         profile = {key: body.validated_data.get(key) or "" for key in ("email", "realname", "comment")}
@@ -156,13 +161,32 @@ class UserSysadmin(ApiView):
         return Response(status=200)
 
 
+class UserAuditor(ApiView):
+    """Whether a user is a read-only system auditor. Haven's own extension: Harbor has no such role."""
+
+    @extend_schema(request=AuditorBody)
+    def put(self, request: Request, user_id: str) -> Response:
+        """Make somebody an auditor, who sees everything and changes nothing, or end that; for administrators."""
+        require_system(self.actor, Resource.USER, Action.UPDATE)
+        body = AuditorBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        services.set_auditor(
+            user_id=requested_id("user_id", user_id),
+            is_auditor=body.validated_data["auditor_flag"],
+            set_by=self.actor.name,
+        )
+        return Response(status=200)
+
+
 class UserPassword(ApiView):
     """PUT /users/{id}/password: one's own with the old one, or for administrators anybody's."""
 
+    is_of_own_account = True
     works_before_password_change = True
 
     def put(self, request: Request, user_id: str) -> Response:
         actor = self.require_login()
+        self.require_password()
         number = _own_or(actor, requested_id("user_id", user_id), Action.UPDATE)
         body = PasswordBody(data=request.data)
         body.is_valid(raise_exception=True)
@@ -204,6 +228,7 @@ def render_user(account: Account) -> dict[str, Any]:
         "realname": account.realname,
         "comment": account.comment,
         "sysadmin_flag": account.is_sysadmin,
+        "auditor_flag": account.is_auditor,
         "admin_role_in_auth": False,
         "creation_time": timestamp(account.created_at),
         "update_time": timestamp(account.updated_at),

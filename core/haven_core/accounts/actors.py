@@ -3,6 +3,7 @@
 from haven_core.caches import TimedCache
 from haven_core.db import backend
 from haven_core.domain.actor import Actor
+from haven_core.rbac.reach import user_actor
 
 STALENESS_SECONDS = 5.0  # how long a token of a disabled account, or with an old epoch, may still be honoured
 
@@ -18,13 +19,14 @@ def current_actor(user_id: int, epoch: int) -> Actor | None:
     if actor is not None:
         return actor
     rows = backend.sql(
-        "SELECT username, is_sysadmin FROM account "
+        "SELECT username, is_sysadmin, is_auditor FROM account "
         "WHERE id = %s AND credential_epoch = %s AND is_active AND deleted_at IS NULL",
         user_id, epoch,
     )  # fmt: skip
     if not rows:
         return None
-    actor = Actor(kind="user", user_id=user_id, name=rows[0][0], is_sysadmin=bool(rows[0][1]), epoch=epoch)
+    name, is_sysadmin, is_auditor = rows[0]
+    actor = user_actor(user_id, name, is_sysadmin=bool(is_sysadmin), is_auditor=bool(is_auditor), epoch=epoch)
     _cache.put((user_id, epoch), actor)
     return actor
 

@@ -14,8 +14,10 @@ from haven_core.db import backend
 from haven_core.domain.actor import Actor
 from haven_core.domain.names import MAX_LENGTH
 from haven_core.domain.origin import Origin
-from haven_core.robots import usage
+from haven_core.personal_tokens.holders import find_holder
+from haven_core.rbac.reach import user_actor
 from haven_core.robots.actors import RobotLogin, current_robot, find_login
+from haven_core.uses import ROBOT_SECRETS
 
 CACHE_SECONDS = 10.0
 
@@ -32,10 +34,11 @@ class _Account:
     user_id: int
     stored: str
     is_sysadmin: bool
+    is_auditor: bool
     epoch: int
 
 
-_NOBODY = _Account(user_id=0, stored="", is_sysadmin=False, epoch=0)
+_NOBODY = _Account(user_id=0, stored="", is_sysadmin=False, is_auditor=False, epoch=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class _Candidate:
     is_known: bool
 
 
-def verify_basic(username: str, password: str, *, address: str = "") -> Actor | None:
+def verify_basic(username: str, password: str, *, address: str = "", takes_tokens: bool = False) -> Actor | None:
     """The actor these credentials prove, or None. `address`: the client's, as the trusted gateway names it.
 
     One SQL statement always, which reads the account as it is now. One slow hash, and the throttle's statement, unless
@@ -59,6 +62,10 @@ def verify_basic(username: str, password: str, *, address: str = "") -> Actor | 
     What begins as robots' names do is looked up among them first, by one statement more; see _verify_robot(). What that
     is, is configuration: its version costs a statement every few seconds.
 
+    takes_tokens: whether one of the user's personal access tokens may stand in the password's place. Not where a session
+    begins or a password is asked for once more. One costs a statement, no slow hash, and is never throttled; what is none
+    is a wrong password.
+
     Raises TooManyRequests after too many failures for this name from this network; proven credentials still pass.
     """
     if not (0 < len(username) <= MAX_LENGTH and 0 < len(password) <= passwords.MAX_LENGTH) or "\0" in username:
@@ -66,11 +73,19 @@ def verify_basic(username: str, password: str, *, address: str = "") -> Actor | 
     robot = find_login(username)
     if robot is not None:
         return _verify_robot(robot, username, password, address)
+    if takes_tokens and (holder := find_holder(username, password, address=address)) is not None:
+        return holder
     account = _read(username)
     candidate = _Candidate(f"{account.user_id}:{account.epoch}", account.stored, is_known=account != _NOBODY)
     if not _is_proven(candidate, username, password, address):
         return None
-    return Actor("user", account.user_id, username, account.is_sysadmin, account.epoch)
+    return user_actor(
+        account.user_id,
+        username,
+        is_sysadmin=account.is_sysadmin,
+        is_auditor=account.is_auditor,
+        epoch=account.epoch,
+    )
 
 
 def forget_credentials() -> None:
@@ -81,14 +96,14 @@ def forget_credentials() -> None:
 def _read(username: str) -> _Account:
     """The live, active account of this name; _NOBODY when there is none."""
     rows = backend.sql(
-        "SELECT id, password, is_sysadmin, credential_epoch FROM account "
+        "SELECT id, password, is_sysadmin, is_auditor, credential_epoch FROM account "
         "WHERE username = %s AND is_active AND deleted_at IS NULL",
         username,
     )
     if not rows:
         return _NOBODY
-    user_id, stored, is_sysadmin, epoch = rows[0]
-    return _Account(user_id, stored, bool(is_sysadmin), epoch)
+    user_id, stored, is_sysadmin, is_auditor, epoch = rows[0]
+    return _Account(user_id, stored, bool(is_sysadmin), bool(is_auditor), epoch)
 
 
 def _verify_robot(robot: RobotLogin, username: str, password: str, address: str) -> Actor | None:
@@ -105,7 +120,7 @@ def _verify_robot(robot: RobotLogin, username: str, password: str, address: str)
             return None
     actor = current_robot(robot.robot_id, robot.epoch)
     if actor is not None and secret is not None:
-        usage.note(secret.secret_id, address)
+        ROBOT_SECRETS.note(secret.secret_id, address)
     return actor
 
 

@@ -10,6 +10,7 @@ class User(models.Model):
     """A local account. Written by accounts.services only.
 
     password: a Django hasher's text; '' can't log in.
+    is_auditor: sees everything and changes nothing (rbac.reach); no system administrator is one.
     must_change_password: sessions may do nothing else until it is changed; Basic credentials work as ever.
     credential_epoch: grows when the password or the state changes; every cached proof of identity carries the epoch it
         was made under and is worthless under another.
@@ -22,6 +23,7 @@ class User(models.Model):
     comment = models.CharField(max_length=30, default="", blank=True)
     password = models.CharField(max_length=255, default="", blank=True)
     is_sysadmin = models.BooleanField(default=False)
+    is_auditor = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     must_change_password = models.BooleanField(default=False)
     credential_epoch = models.IntegerField(default=0)
@@ -32,6 +34,7 @@ class User(models.Model):
     class Meta:
         db_table = "account"
         constraints = [
+            models.CheckConstraint(condition=~Q(is_sysadmin=True, is_auditor=True), name="account_one_system_role"),
             models.UniqueConstraint(fields=["username"], condition=Q(deleted_at=None), name="account_username"),
             models.UniqueConstraint(
                 fields=["email"], condition=Q(deleted_at=None) & ~Q(email=""), name="account_email"

@@ -18,6 +18,7 @@ LISTING = Listing(
         "realname": Column("realname"),
         "comment": Column("comment"),
         "sysadmin_flag": Column("is_sysadmin", Kind.BOOLEAN),
+        "auditor_flag": Column("is_auditor", Kind.BOOLEAN),
         "creation_time": Column("created_at", Kind.MOMENT),
         "update_time": Column("updated_at", Kind.MOMENT),
     },
@@ -32,7 +33,9 @@ LISTING = Listing(
     },
     order=("id",),
 )
-_COLUMNS = ("id", "username", "email", "realname", "is_sysadmin", "created_at", "comment", "updated_at")
+_COLUMNS = (
+    "id", "username", "email", "realname", "is_sysadmin", "is_auditor", "created_at", "comment", "updated_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Account:
     email: str
     realname: str
     is_sysadmin: bool
+    is_auditor: bool
     created_at: datetime
     comment: str
     updated_at: datetime

@@ -19,6 +19,8 @@ from haven_core.domain.names import MAX_LENGTH, is_username
 from haven_core.errors import BadRequest, Conflict, Forbidden, NotFound
 from haven_core.events.outbox import publish
 from haven_core.groups.models import GroupMembership
+from haven_core.personal_tokens.holders import forget_holders
+from haven_core.personal_tokens.services import end_tokens
 from haven_core.projects.models import ProjectMember
 from haven_core.rbac.access import forget_access
 
@@ -52,6 +54,7 @@ def create_user(
         "comment": comment,
         "password": passwords.hash_password(password),
         "is_sysadmin": is_sysadmin,
+        "is_auditor": False,
         "is_active": True,
         "must_change_password": must_change_password,
         "credential_epoch": 0,
@@ -97,10 +100,19 @@ def admin_actor() -> Actor:
 
 
 def reset_admin(password: str) -> None:
-    """Give admin a new password, its rights and its log-in back. Raises BadRequest (rule), NotFound."""
+    """Give admin a new password, its rights and its log-in back; its personal tokens end. Raises BadRequest (the rule),
+    NotFound."""
     passwords.check_rule(password)
     stored = passwords.hash_password(password)
-    _change(admin_actor().user_id, must_change_password=False, password=stored, is_active=True, is_sysadmin=True)
+    _change(
+        admin_actor().user_id,
+        ends_tokens=True,
+        must_change_password=False,
+        password=stored,
+        is_active=True,
+        is_sysadmin=True,
+        is_auditor=False,
+    )
 
 
 def generate_password() -> str:
@@ -112,17 +124,19 @@ def generate_password() -> str:
             return password
 
 
-def set_password(*, user_id: int, password: str, changed_by: str = "") -> None:
-    """Replace the password. Every proof of identity made before (cached verdict, token) is worthless from here on, in
-    other processes within actors.STALENESS_SECONDS. Raises BadRequest, NotFound."""
+def set_password(*, user_id: int, password: str, changed_by: str = "", ends_tokens: bool = False) -> None:
+    """Replace the password. Every proof of identity made before (cached verdict, registry token) is worthless from here
+    on, in other processes within actors.STALENESS_SECONDS; with `ends_tokens` the personal access tokens are as well.
+    Raises BadRequest, NotFound."""
     passwords.check_rule(password)
     stored = passwords.hash_password(password)
-    _change(user_id, changed_by=changed_by, password=stored, must_change_password=False)
+    _change(user_id, changed_by=changed_by, ends_tokens=ends_tokens, password=stored, must_change_password=False)
 
 
 def deactivate(*, user_id: int) -> None:
-    """Take every right from an account, within the bound set_password names; the row stays. Raises NotFound."""
-    _change(user_id, is_active=False)
+    """Take every right from an account, within the bound set_password names; the row stays, its personal tokens don't.
+    Raises NotFound."""
+    _change(user_id, ends_tokens=True, is_active=False)
 
 
 def change_own_password(*, user_id: int, old: str, new: str, address: str = "") -> None:
@@ -135,9 +149,10 @@ def change_own_password(*, user_id: int, old: str, new: str, address: str = "") 
 
 
 def reset_password(*, user_id: int, password: str, reset_by: str) -> None:
-    """Replace somebody's password. Raises BadRequest (against the rule, or the same as before), NotFound."""
+    """Replace somebody's password: who does that for them may think that somebody else knew it, so their personal tokens
+    end, too. Raises BadRequest (against the rule, or the same as before), NotFound."""
     _check_is_new(user_id, password)
-    set_password(user_id=user_id, password=password, changed_by=reset_by)
+    set_password(user_id=user_id, password=password, changed_by=reset_by, ends_tokens=True)
 
 
 def update_profile(*, user_id: int, email: str, realname: str, comment: str, updated_by: str) -> None:
@@ -159,7 +174,8 @@ def update_profile(*, user_id: int, email: str, realname: str, comment: str, upd
 
 
 def set_sysadmin(*, user_id: int, is_sysadmin: bool, set_by: str) -> None:
-    """Give or take the rights of a system administrator; taken, they are gone within actors.STALENESS_SECONDS.
+    """Give or take the rights of a system administrator; taken, they are gone within actors.STALENESS_SECONDS. An auditor
+    who gets them is none any more.
 
     Raises NotFound; Forbidden for the first account, so that there always is one.
     """
@@ -169,11 +185,34 @@ def set_sysadmin(*, user_id: int, is_sysadmin: bool, set_by: str) -> None:
     def write() -> None:
         now = timezone.now()
         live = User.objects.filter(pk=user_id, deleted_at=None)
-        if not live.update(is_sysadmin=is_sysadmin, updated_at=now):
+        ended = {"is_auditor": False} if is_sysadmin else {}
+        if not live.update(is_sysadmin=is_sysadmin, updated_at=now, **ended):
             raise NotFound(f"user {user_id} not found")
         name = live.values_list("username", flat=True).get()
         publish("user.updated", now, user_id=user_id, name=name, by=set_by, is_sysadmin=is_sysadmin)
-        transaction.on_commit(forget_actors)
+        transaction.on_commit(_forget)
+
+    run_write(write)
+
+
+def set_auditor(*, user_id: int, is_auditor: bool, set_by: str) -> None:
+    """Make somebody a read-only system auditor, or end that; it counts everywhere within actors.STALENESS_SECONDS.
+
+    Raises NotFound; Conflict for a system administrator, who would lose rights by it: take those first.
+    """
+
+    def write() -> None:
+        now = timezone.now()
+        live = User.objects.filter(pk=user_id, deleted_at=None)
+        rows = backend.locked(live.values_list("username", "is_sysadmin"), "NO KEY UPDATE")
+        if not rows:
+            raise NotFound(f"user {user_id} not found")
+        name, is_sysadmin = rows[0]
+        if is_auditor and is_sysadmin:
+            raise Conflict("a system administrator can't be an auditor; take the administrator's rights first")
+        live.update(is_auditor=is_auditor, updated_at=now)
+        publish("user.updated", now, user_id=user_id, name=name, by=set_by, is_auditor=is_auditor)
+        transaction.on_commit(_forget)
 
     run_write(write)
 
@@ -203,9 +242,9 @@ def delete_user(*, user_id: int, deleted_by: Actor) -> None:
         )
         for gone in (ProjectMember, GroupMembership, Session):
             gone.objects.filter(user_id=user_id).delete()
+        end_tokens(user_id)
         publish("user.deleted", now, user_id=user_id, name=name, by=deleted_by.name)
-        transaction.on_commit(forget_actors)
-        transaction.on_commit(forget_access)
+        transaction.on_commit(_forget)
 
     run_write(write)
 
@@ -229,14 +268,23 @@ def _check_is_new(user_id: int, password: str) -> None:
         raise BadRequest("New password is identical to old password")
 
 
-def _change(user_id: int, *, changed_by: str = "", **values: object) -> None:
+def _forget() -> None:
+    """Make this process ask again what accounts are and may."""
+    forget_actors()
+    forget_holders()
+    forget_access()
+
+
+def _change(user_id: int, *, changed_by: str = "", ends_tokens: bool = False, **values: object) -> None:
     def write() -> None:
         now = timezone.now()
         live = User.objects.filter(pk=user_id, deleted_at=None)
         if not live.update(credential_epoch=F("credential_epoch") + 1, updated_at=now, **values):
             raise NotFound("no such user")
+        if ends_tokens:
+            end_tokens(user_id)
         name = live.values_list("username", flat=True).get()
         publish("user.updated", now, user_id=user_id, name=name, by=changed_by or name)
-        transaction.on_commit(forget_actors)
+        transaction.on_commit(_forget)
 
     run_write(write)

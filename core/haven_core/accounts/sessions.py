@@ -16,6 +16,7 @@ from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.domain.actor import Actor
 from haven_core.domain.origin import Origin
+from haven_core.rbac.reach import user_actor
 
 COOKIE = "sid"
 RENEW_SECONDS = 60  # a session's end moves at most this often: requests of one page don't write one after another
@@ -63,17 +64,18 @@ def find_session(value: str, *, renews: bool = True) -> LiveSession | None:
     """
     now, key = timezone.now(), _key(value)
     rows = backend.sql(
-        "SELECT a.id, a.username, a.is_sysadmin, a.credential_epoch, a.must_change_password, s.expires_at "
+        "SELECT a.id, a.username, a.is_sysadmin, a.is_auditor, a.credential_epoch, a.must_change_password, s.expires_at "
         "FROM session s JOIN account a ON a.id = s.user_id AND a.credential_epoch = s.epoch "
         "WHERE s.key = %s AND s.expires_at > %s AND a.is_active AND a.deleted_at IS NULL",
         key, now,
     )  # fmt: skip
     if not rows:
         return None
-    user_id, name, is_sysadmin, epoch, must_change, ends = rows[0]
+    user_id, name, is_sysadmin, is_auditor, epoch, must_change, ends = rows[0]
     if renews:
         _renew(key, now, backend.as_datetime(ends))
-    return LiveSession(Actor("user", user_id, name, bool(is_sysadmin), epoch), bool(must_change))
+    actor = user_actor(user_id, name, is_sysadmin=bool(is_sysadmin), is_auditor=bool(is_auditor), epoch=epoch)
+    return LiveSession(actor, bool(must_change))
 
 
 def close_session(value: str, *, address: str = "") -> None:

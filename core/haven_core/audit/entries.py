@@ -15,6 +15,7 @@ _OPERATIONS = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "
 # segment of an API path: what the log calls the thing; the last one in a path counts
 _TYPES = {
     "projects": "project", "members": "member", "metadatas": "metadata", "users": "user", "usergroups": "user-group",
+    "tokens": "personal-token",
     "robots": "robot", "labels": "label", "quotas": "quota", "configurations": "configuration",
     "repositories": "repository", "artifacts": "artifact", "tags": "tag", "immutabletagrules": "immutable-tag",
     "retentions": "tag-retention", "CVEAllowlist": "cve-allowlist", "gc": "garbage-collection",

@@ -26,6 +26,7 @@ class AuditLog(models.Model):
     class Meta:
         db_table = "audit_log"
         indexes = [
-            models.Index(F("op_time").desc(), F("id").desc(), name="audit_log_newest"),
-            models.Index("project_id", F("op_time").desc(), F("id").desc(), name="audit_log_project"),
+            # with is_success, which the older list filters by, both count without the table
+            models.Index(F("op_time").desc(), F("id").desc(), "is_success", name="audit_log_newest"),
+            models.Index("project_id", F("op_time").desc(), F("id").desc(), "is_success", name="audit_log_project"),
         ]

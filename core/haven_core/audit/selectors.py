@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from haven_core.audit.models import AuditLog
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
 from haven_core.rbac.access import projects_permitting
@@ -52,18 +52,19 @@ class AuditEntry:
 
 def list_entries(actor: Actor, query: ListQuery, *, project_id: int | None = None) -> tuple[list[AuditEntry], int]:
     """A page of what the actor may read, and the number of all; project_id narrows it to one project. Two statements, and
-    one more for who is no system administrator."""
+    two more for who is no system administrator."""
     found = LISTING.narrow(_visible(actor), query)
     if project_id is not None:
         found = found.filter(project_id=project_id)
     rows = LISTING.page(found, query).values_list(
         "id", "op_time", "username", "address", "operation", "resource_type", "resource", "description", "is_success"
     )
-    return [AuditEntry(*row) for row in rows], found.count()
+    return [AuditEntry(*row) for row in rows], total(found)
 
 
 def _visible(actor: Actor) -> "QuerySet[AuditLog, AuditLog]":
     if evaluate(actor, Resource.AUDIT_LOG, Action.LIST):
         return AuditLog.objects.all()
+    # fetched first: the planner knows how much is in each project, but not in those that a subquery will find
     mine = projects_permitting(actor, Permission(Resource.LOG, Action.LIST))
-    return AuditLog.objects.filter(project_id__in=mine)
+    return AuditLog.objects.filter(project_id__in=[project_id for row in mine for project_id in row.values()])

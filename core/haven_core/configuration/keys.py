@@ -129,6 +129,7 @@ def split_endpoint(text: str) -> tuple[str, int] | None:
 _T, _B, _N, _S = Kind.TEXT, Kind.BOOLEAN, Kind.NUMBER, Kind.SECRET
 _POSITIVE = _between(1, MAX_NUMBER)
 _SCOPE = _between(0, 2)
+_DAYS = _between(1, 36_500)
 
 KEYS: Mapping[str, Key] = {
     key.name: key
@@ -180,6 +181,8 @@ KEYS: Mapping[str, Key] = {
         Key("self_registration", _B, False),
         Key("token_expiration", _N, 30, _POSITIVE),
         Key("robot_token_duration", _N, 30, _POSITIVE),
+        Key("personal_token_duration", _N, 30, _DAYS),  # Haven's own, in days, as the next
+        Key("personal_token_max_duration", _N, 365, _DAYS),
         Key("robot_name_prefix", _T, "robot$", _robot_prefix),
         Key("notification_enable", _B, True),
         Key("quota_per_project_enable", _B, True),

@@ -1,12 +1,12 @@
 """Reading and replacing allowlists of CVE ids."""
 
+import json
 import re
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
 from django.utils import timezone
 
 from haven_core.cve.models import CveAllowlist
@@ -38,13 +38,21 @@ class Allowlist:
 
 def allowlists(project_ids: Collection[int | None]) -> dict[int | None, Allowlist]:
     """The lists that were set, of these projects and, for None, the system's. One statement."""
-    mine = Q(project_id__in=[one for one in project_ids if one is not None])
-    wanted = mine | Q(is_system=True) if None in project_ids else mine
+    wanted = [one for one in project_ids if one is not None]
+    conditions = [f"project_id IN ({backend.placeholders(wanted)})"] if wanted else []
+    conditions += ["is_system"] if None in project_ids else []
+    if not conditions:
+        return {}
+    rows = backend.sql(
+        "SELECT id, project_id, items, expires_at, created_at, updated_at FROM cve_allowlist "
+        f"WHERE {' OR '.join(conditions)}",
+        *wanted,
+    )
     return {
-        row[1]: Allowlist(row[0], row[1], tuple(row[2]), *row[3:])
-        for row in CveAllowlist.objects.filter(wanted).values_list(
-            "id", "project_id", "items", "expires_at", "created_at", "updated_at"
+        row[1]: Allowlist(
+            row[0], row[1], tuple(json.loads(row[2])), row[3], backend.as_datetime(row[4]), backend.as_datetime(row[5])
         )
+        for row in rows
     }
 
 

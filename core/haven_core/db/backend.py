@@ -212,9 +212,10 @@ def adapt(value: Any) -> Any:
     return value.hex if isinstance(value, UUID) and not is_postgresql() else value
 
 
-def as_datetime(raw: datetime) -> datetime:
-    """A time as sql() returns it (SQLite: without zone) as an aware datetime."""
-    return raw if raw.tzinfo else raw.replace(tzinfo=UTC)
+def as_datetime(raw: datetime | str) -> datetime:
+    """A time as sql() returns it (SQLite: without zone, and as a text when it is no column's) as an aware datetime."""
+    moment = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def locked(queryset: "models.QuerySet[Any, Any]", strength: str, *, skip_locked: bool = False) -> list[Row]:

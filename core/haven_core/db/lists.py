@@ -7,17 +7,48 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import Model, QuerySet
 
+from haven_core.caches import TimedCache
 from haven_core.domain.conditions import Condition, ListQuery, Match
 from haven_core.errors import BadRequest
 
 MAX_VALUES = 100  # in one condition: each is a parameter or a subquery
 MAX_TEXT = 4096  # characters; no column holds more, and SQLite refuses LIKE patterns beyond 50,000 bytes
+BIG_TOTAL = 10_000
+TOTAL_SECONDS = 5.0  # how old a total of BIG_TOTAL rows or more may be
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _TRUTH = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
 
 Rows = TypeVar("Rows", bound=Model)
+
+_totals: TimedCache[tuple[str, str], int] = TimedCache(seconds=TOTAL_SECONDS, limit=1000)
+
+
+def total(rows: "QuerySet[Any, Any]") -> int:
+    """How many rows there are, of all pages. One statement, or none.
+
+    Counting reads every row, so each page of a list of 100,000 would cost the database what finding a thousand pages
+    does. A big total is kept for TOTAL_SECONDS in this process, by statement and parameters: nobody sees there how many
+    rows of somebody else's there are. Small ones are always exact.
+    """
+    try:
+        text, parameters = rows.order_by().query.sql_with_params()
+    except EmptyResultSet:
+        return 0
+    key = (text, repr(parameters))
+    found = _totals.get(key)
+    if found is None:
+        found = rows.count()
+        if found >= BIG_TOTAL:
+            _totals.put(key, found)
+    return found
+
+
+def forget_totals() -> None:
+    """Count anew."""
+    _totals.clear()
 
 
 def _text(text: str) -> str:

@@ -1,4 +1,5 @@
-"""What a robot may do: pairs of resource and action in Harbor's vocabulary, by where they hold. Pure."""
+"""What is granted without a role, to a robot or an auditor: pairs of resource and action in Harbor's vocabulary, by where
+they hold. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -6,12 +6,14 @@ from typing import NamedTuple, Protocol
 
 
 class HeldRepository(NamedTuple):
-    """A live repository that the caller's transaction holds. name: below its project; full_name: with it."""
+    """A live repository that the caller's transaction holds. name: below its project; full_name: with it. has_appeared:
+    whether a manifest came already, and people see it."""
 
     id: int
     project_id: int
     name: str
     full_name: str
+    has_appeared: bool
 
 
 class TagHook(Protocol):

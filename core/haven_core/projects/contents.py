@@ -3,11 +3,13 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+EndUnseen = Callable[[int], None]
 RepositoryCounts = Callable[[Collection[int]], Mapping[int, int]]
 Totals = Callable[[Any], tuple[int, int]]
 StoredBytes = Callable[[], int]
 
 _counters: list[RepositoryCounts] = []
+_endings: list[EndUnseen] = []
 _totals: list[tuple[Totals, StoredBytes]] = []
 
 
@@ -15,6 +17,18 @@ def register_repository_counts(counts: RepositoryCounts) -> None:
     """At start, once: `counts(project ids)` gives the number of live repositories of those projects that have any, in
     one SQL statement. It runs inside the transaction that deletes a project, after its row is locked."""
     _counters[:] = [counts]
+
+
+def register_end_unseen(end: EndUnseen) -> None:
+    """At start, once: `end(project id)` removes what nobody sees from a project that is being deleted, in its
+    transaction, before what is seen is counted."""
+    _endings[:] = [end]
+
+
+def end_unseen(project_id: int) -> None:
+    """What uploads without a manifest left in a project."""
+    for end in _endings:
+        end(project_id)
 
 
 def repository_counts(project_ids: Collection[int]) -> Mapping[int, int]:

@@ -12,7 +12,9 @@ def may_create_project(actor: Actor) -> bool:
         return False
     if evaluate(actor, Resource.PROJECT, Action.CREATE):
         return True
-    return not actor.is_robot and configuration.value("project_creation_restriction") != "adminonly"
+    if actor.is_robot or actor.is_read_only or actor.limit.projects is not None:
+        return False
+    return bool(configuration.value("project_creation_restriction") != "adminonly")
 
 
 def limit_of_new_project(actor: Actor, storage_limit: int | None) -> int | None:

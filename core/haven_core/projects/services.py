@@ -13,7 +13,7 @@ from haven_core.domain.names import is_project_name
 from haven_core.domain.roles import Role
 from haven_core.errors import BadRequest, Conflict, ProjectInUse, ProjectUnknown
 from haven_core.events.outbox import publish
-from haven_core.projects.contents import repository_counts
+from haven_core.projects.contents import end_unseen, repository_counts
 from haven_core.projects.models import Project, ProjectMember
 from haven_core.quotas.models import ProjectQuota
 from haven_core.rbac.access import forget_access
@@ -95,6 +95,7 @@ def delete_project(*, project_id: int, deleted_by: Actor) -> None:
         rows = backend.locked(live.values_list("id", "name"), "UPDATE")
         if not rows:
             raise ProjectUnknown
+        end_unseen(project_id)
         if repository_counts([project_id]).get(project_id):
             raise ProjectInUse
         remove_project_robots(project_id)

@@ -23,7 +23,11 @@ STALENESS_SECONDS = (
 )
 _LIMIT = 20_000
 
-_cache: "TimedCache[tuple[str, int, bool, str], ProjectAccess]" = TimedCache(seconds=STALENESS_SECONDS, limit=_LIMIT)
+_IS_MEMBER = "(m.user_id = %s OR m.group_id IN (SELECT g.group_id FROM user_group_member g WHERE g.user_id = %s))"
+
+_cache: "TimedCache[tuple[str, int, bool, bool, int, str], ProjectAccess]" = TimedCache(
+    seconds=STALENESS_SECONDS, limit=_LIMIT
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def project_access(actor: Actor, project_name: str, needed: frozenset[str] = fro
     """
     if not is_project_name(project_name):
         return None
-    key = (actor.subject, actor.epoch, actor.is_sysadmin, project_name)
+    key = (actor.subject, actor.epoch, actor.is_sysadmin, actor.is_auditor, actor.token_id, project_name)
     cached = _cache.get(key)
     if cached is not None and needed <= cached.actions:
         return cached
@@ -70,11 +74,8 @@ def _read(actor: Actor, project_name: str) -> ProjectAccess | None:
     if not rows:
         return None
     project_id, is_public = rows[0][:2]
-    if actor.is_robot:
-        held = [_of_robot(actor, project_id)]
-    else:
-        held = [_held(role, custom) for row in rows for role, custom in (row[2:4], row[4:6])]
-    permissions = _union(held, is_public=bool(is_public), is_sysadmin=actor.is_sysadmin)
+    held = [_held(role, custom) for row in rows for role, custom in (row[2:4], row[4:6])]
+    permissions = _union(actor, project_id, held, is_public=bool(is_public))
     actions = frozenset(action for action in ACTIONS if Permission(Resource.REPOSITORY, Action(action)) in permissions)
     return ProjectAccess(project_id, actions, bool(is_public))
 
@@ -89,25 +90,23 @@ class Standing:
 
 
 def standings(actor: Actor, projects: Mapping[int, bool]) -> dict[int, Standing]:
-    """The actor's standing in each of `projects` (id: is it public). One SQL statement, or none: nobody is a member
-    anywhere, and a system administrator may everything everywhere."""
+    """The actor's standing in each of `projects` (id: is it public). One SQL statement, or none: nobody and no robot is a
+    member anywhere, and a system administrator may everything everywhere."""
     held: dict[int, dict[int, frozenset[Permission]]] = {project_id: {} for project_id in projects}
-    if actor.is_robot:
-        return {
-            project_id: Standing((), _union([_of_robot(actor, project_id)], is_public=is_public, is_sysadmin=False))
-            for project_id, is_public in projects.items()
-        }
-    if not (actor.is_anonymous or actor.is_sysadmin) and projects:
-        mine = ProjectMember.objects.filter(_is_member(actor), project_id__in=list(projects))
-        for project_id, role, custom_id, custom in mine.values_list(
-            "project_id", "role", "custom_role_id", "custom_role__permissions"
-        ):
+    if not (actor.is_anonymous or actor.is_robot or actor.is_sysadmin) and projects:
+        mine = backend.sql(
+            "SELECT m.project_id, m.role, m.custom_role_id, c.permissions FROM project_member m "
+            "LEFT JOIN custom_role c ON c.id = m.custom_role_id "
+            f"WHERE m.project_id IN ({backend.placeholders(projects)}) AND {_IS_MEMBER}",
+            *projects, actor.user_id, actor.user_id,
+        )  # fmt: skip
+        for project_id, role, custom_id, custom in mine:
             number = role if custom_id is None else CUSTOM_ROLE_BASE + custom_id
             held[project_id][number] = _held(role, custom)
     return {
         project_id: Standing(
             tuple(sorted(held[project_id])),
-            _union(held[project_id].values(), is_public=is_public, is_sysadmin=actor.is_sysadmin),
+            _union(actor, project_id, held[project_id].values(), is_public=is_public),
         )
         for project_id, is_public in projects.items()
     }
@@ -119,8 +118,8 @@ def parse_permissions(texts: Collection[str]) -> frozenset[Permission]:
     return frozenset(known[text] for text in texts if text in known)
 
 
-def _of_robot(actor: Actor, project_id: int) -> frozenset[Permission]:
-    """What a robot may do in a project, beside what is public."""
+def _granted(actor: Actor, project_id: int) -> frozenset[Permission]:
+    """What the actor may do in a project by its rights, without a membership."""
     granted = actor.rights.everywhere | actor.rights.projects.get(project_id, frozenset())
     return frozenset(Permission(Resource(resource), Action(action)) for resource, action in granted)
 
@@ -139,15 +138,25 @@ def _parse_stored(text: str) -> frozenset[Permission]:
     return parse_permissions(json.loads(text))
 
 
-def _union(held: Iterable[frozenset[Permission]], *, is_public: bool, is_sysadmin: bool) -> frozenset[Permission]:
-    if is_sysadmin:
+def _union(
+    actor: Actor, project_id: int, held: Iterable[frozenset[Permission]], *, is_public: bool
+) -> frozenset[Permission]:
+    """All the actor may in a project, where its memberships hold `held`."""
+    if actor.is_sysadmin:
         return PROJECT_PERMISSIONS
-    return frozenset().union(*held, PUBLIC if is_public else frozenset())
+    by_roles = actor.limit.cut(project_id, frozenset().union(*held))
+    return by_roles | _granted(actor, project_id) | (PUBLIC if is_public else frozenset())
 
 
 def _is_member(actor: Actor) -> Q:
     groups = GroupMembership.objects.filter(user_id=actor.user_id).values("group_id")
     return Q(user_id=actor.user_id) | Q(group_id__in=groups)
+
+
+def _memberships(actor: Actor) -> "QuerySet[ProjectMember, ProjectMember]":
+    """A user's memberships where its limit leaves something of them."""
+    mine = ProjectMember.objects.filter(_is_member(actor))
+    return mine if actor.limit.projects is None else mine.filter(project_id__in=list(actor.limit.projects))
 
 
 def may_list_catalog(actor: Actor) -> bool:
@@ -162,29 +171,63 @@ def forget_access() -> None:
 
 
 def visible_projects(actor: Actor) -> "QuerySet[Project, Project]":
-    """The projects the actor may know of: all for a system administrator, else the public ones and its own;
-    a robot's are those it has any permission in."""
+    """The projects the actor may know of: all for a system administrator and an auditor, else the public ones and those
+    it has any permission in, by a membership or by its rights."""
+    live = Project.objects.filter(deleted_at=None)
+    if actor.is_sysadmin or actor.rights.everywhere:
+        return live
+    known = Q(is_public=True)
+    if actor.rights.projects:
+        known |= Q(pk__in=list(actor.rights.projects))
+    if actor.user_id:
+        known |= Q(Exists(_memberships(actor).filter(project_id=OuterRef("pk"))))
+    return live.filter(known)
+
+
+def projects_permitting(actor: Actor, permission: Permission) -> "QuerySet[Any, Any]":
+    """Ids of the projects where the actor's rights or a membership, its own or of a group, give `permission`, as a
+    subquery. What only the public or a system administrator may is left out. One SQL statement, or none."""
+    live = Project.objects.filter(deleted_at=None)
+    if permission in actor.rights.everywhere:
+        return live.values("pk")
+    named = Q(pk__in=actor.rights.projects_with(*permission))
+    if not (actor.user_id and actor.limit.allows(permission)):
+        return live.filter(named).values("pk")
+    text = f"{permission.resource}:{permission.action}"
+    roles = [role for role, held in BY_ROLE.items() if permission in held]
+    custom = [role_id for role_id, held in CustomRole.objects.values_list("id", "permissions") if text in held]
+    mine = _memberships(actor).filter(Q(role__in=roles) | Q(custom_role_id__in=custom))
+    by_role = Q(pk__in=mine.values("project_id"))
+    return live.filter(by_role | named if actor.rights.projects else by_role).values("pk")
+
+
+def projects_allowing(actor: Actor, permission: Permission) -> "QuerySet[Project, Project]":
+    """The projects in which the actor may do what `permission` says, by whatever gives it: what a list of several
+    projects' things is narrowed by. Who sees a project may still not list all that is in it."""
     live = Project.objects.filter(deleted_at=None)
     if actor.is_sysadmin:
         return live
     if actor.is_anonymous:
-        return live.filter(is_public=True)
-    if actor.is_robot:
-        named = Q(is_public=True) | Q(pk__in=list(actor.rights.projects))
-        return live if actor.rights.everywhere else live.filter(named)
-    membership = ProjectMember.objects.filter(_is_member(actor), project_id=OuterRef("pk"))
-    return live.filter(Q(is_public=True) | Exists(membership))
+        return live.filter(is_public=True) if permission in PUBLIC else live.none()
+    allowed = Q(pk__in=projects_permitting(actor, permission))
+    return live.filter(allowed | Q(is_public=True) if permission in PUBLIC else allowed)
 
 
-def projects_permitting(actor: Actor, permission: Permission) -> "QuerySet[Any, Any]":
-    """Ids of the projects where a membership, the actor's own or of a group, gives `permission`, as a subquery. What only
-    the public or a system administrator may is left out. One SQL statement."""
-    if actor.is_robot:
-        live = Project.objects.filter(deleted_at=None)
-        named = Q(pk__in=actor.rights.projects_with(*permission))
-        return (live if permission in actor.rights.everywhere else live.filter(named)).values("pk")
-    text = f"{permission.resource}:{permission.action}"
-    roles = [role for role, held in BY_ROLE.items() if permission in held]
-    custom = [role_id for role_id, held in CustomRole.objects.values_list("id", "permissions") if text in held]
-    mine = ProjectMember.objects.filter(_is_member(actor), Q(role__in=roles) | Q(custom_role_id__in=custom))
-    return mine.filter(project__deleted_at=None).values("project_id")
+def visible_condition(actor: Actor) -> tuple[str, list[int]]:
+    """What visible_projects() asks, as SQL on the live rows of `project p`, and its parameters."""
+    if actor.is_sysadmin or actor.rights.everywhere:
+        return "1 = 1", []
+    conditions, parameters = ["p.is_public"], list[int]()
+    if actor.rights.projects:
+        conditions.append(f"p.id IN ({backend.placeholders(actor.rights.projects)})")
+        parameters += actor.rights.projects
+    if actor.user_id:
+        mine = f"SELECT 1 FROM project_member m WHERE m.project_id = p.id AND {_IS_MEMBER}"
+        parameters += [actor.user_id, actor.user_id]
+        if actor.limit.projects is not None:
+            mine += (
+                f" AND p.id IN ({backend.placeholders(actor.limit.projects)})" if actor.limit.projects else " AND 1 = 0"
+            )
+            parameters += actor.limit.projects
+        conditions.append(f"EXISTS ({mine})")
+    return f"({' OR '.join(conditions)})", parameters

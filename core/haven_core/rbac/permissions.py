@@ -169,7 +169,7 @@ def evaluate(actor: Actor, resource: Resource, action: Action, project: InProjec
 
 def require(actor: Actor, project: InProject | None, resource: Resource, action: Action) -> None:
     """Let who has the right pass. Everybody else gets the same answer for a project that is missing, hidden or shut:
-    Unauthorized for nobody, Forbidden for somebody (Harbor). ProjectUnknown only for system administrators.
+    Unauthorized for nobody, Forbidden for somebody (Harbor). ProjectUnknown only for who sees everything.
 
     project: as a selector found it for this actor; None when it found none.
     """
@@ -177,7 +177,7 @@ def require(actor: Actor, project: InProject | None, resource: Resource, action:
         return
     if actor.is_anonymous:
         raise Unauthorized
-    raise ProjectUnknown if actor.is_sysadmin else Forbidden
+    raise ProjectUnknown if project is None and actor.sees_everything else Forbidden
 
 
 def require_system(actor: Actor, resource: Resource, action: Action) -> None:

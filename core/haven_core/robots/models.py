@@ -65,7 +65,7 @@ class RobotSecret(models.Model):
     """A secret a robot may log in with. Several live while it is exchanged for a new one.
 
     hash: robots.secrets. expires_at: when a secret that was replaced ends; None is with the robot.
-    last_used_at, last_used_from: its last login, told up to a minute late (robots.usage).
+    last_used_at, last_used_from: its last login, told up to a minute late (haven_core.uses).
     """
 
     robot = reference(Robot)

@@ -13,6 +13,7 @@ import jwt
 from haven_core.accounts import actors
 from haven_core.caches import TimedCache
 from haven_core.domain.actor import ANONYMOUS, Actor, Kind
+from haven_core.personal_tokens.holders import current_holder
 from haven_core.robots.actors import current_robot
 from haven_core.tokens import keys
 from haven_core.tokens.scopes import Scope
@@ -49,7 +50,8 @@ class IssuedToken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says. subject_id: the user's or robot's.
+    """What a verified token says. subject_id: the user's or robot's. personal_token_id: of the personal access token that
+    the user had it issued with, or 0.
 
     access: "type:name" to actions; iat and exp in seconds since the epoch."""
 
@@ -61,6 +63,7 @@ class Claims:
     exp: int
     jti: str
     access: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    personal_token_id: int = 0
 
     def actions_on(self, repository: str) -> frozenset[str]:
         """Actions granted on a repository, by its full name."""
@@ -94,6 +97,7 @@ def issue_token(actor: Actor, access: Iterable[Scope], lifetime: timedelta | Non
         "kind": actor.kind,
         "uid": actor.subject_id,
         "epoch": actor.epoch,
+        **({"pat": actor.token_id} if actor.token_id else {}),
         "access": [{"type": one.type, "name": one.name, "actions": one.ordered_actions()} for one in access],
     }
     return IssuedToken(jwt.encode(payload, private, algorithm=_ALGORITHM, headers={"kid": kid}), seconds, now)
@@ -126,6 +130,8 @@ def current_actor(claims: Claims) -> Actor | None:
     """
     if claims.kind == "robot":
         return current_robot(claims.subject_id, claims.epoch)
+    if claims.personal_token_id:
+        return current_holder(claims.personal_token_id, claims.epoch)
     return ANONYMOUS if claims.kind == "anonymous" else actors.current_actor(claims.subject_id, claims.epoch)
 
 
@@ -156,14 +162,14 @@ def _decode(token: str) -> dict[str, Any]:
 def _read(payload: dict[str, Any]) -> Claims:
     """The payload with every type checked; what another issuer might leave loose is an error here."""
     sub, kind, jti = payload["sub"], payload.get("kind"), payload["jti"]
-    numbers = [payload.get(name) for name in ("uid", "epoch", "iat", "exp")]
+    numbers = [payload.get(name) for name in ("uid", "epoch", "iat", "exp")] + [payload.get("pat", 0)]
     if not (isinstance(sub, str) and isinstance(jti, str) and all(type(number) is int for number in numbers)):
         raise TokenInvalid("claims of wrong types")
     if kind not in get_args(Kind):
         raise TokenInvalid("an unknown kind of subject")
-    subject_id, epoch, issued, expires = numbers
+    subject_id, epoch, issued, expires, personal_token_id = numbers
     access = _read_access(payload.get("access"))
-    return Claims(sub, kind, subject_id, epoch, issued, expires, jti, access)  # type: ignore[arg-type]  # checked above
+    return Claims(sub, kind, subject_id, epoch, issued, expires, jti, access, personal_token_id)  # type: ignore[arg-type]  # checked above
 
 
 def _read_access(entries: Any) -> dict[str, frozenset[str]]:

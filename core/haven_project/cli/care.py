@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from dataclasses import asdict
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from haven_core.config import VARIABLES, Config, load_config
 from haven_project.cli.main import FAILED, complain
@@ -79,20 +79,23 @@ def config_show(options: argparse.Namespace) -> int:
     values = asdict(load_config())
     for variable in VARIABLES:
         value = values[variable.field]
-        text = _hidden(str(value or "")) if variable.secret else str(value)
+        text = _hidden(variable.name, str(value or "")) if variable.secret else str(value)
         origin = "" if variable.name in os.environ else "  (default)"
         print(f"{variable.name:<28} {text}{origin}\n{'':<28} {variable.meaning}")
     return 0
 
 
-def _hidden(value: str) -> str:
-    """A URL without its password; anything else secret not at all."""
+def _hidden(name: str, value: str) -> str:
+    """What is named a URL without its passwords; anything else secret not at all, whatever it looks like."""
+    if not name.endswith("_URL") or not value:
+        return "***" if value else ""
     parts = urlsplit(value)
-    if parts.scheme and (parts.netloc or parts.path):
-        host = parts.netloc.rpartition("@")[2]
-        user = f"{parts.username}:***@" if parts.password else ""
-        return urlunsplit((parts.scheme, user + host, parts.path, parts.query, ""))
-    return "***" if value else ""
+    host = parts.netloc.rpartition("@")[2]
+    user = f"{parts.username or ''}:***@" if parts.password else ""
+    query = urlencode(
+        [(key, "***" if "pass" in key.lower() else text) for key, text in parse_qsl(parts.query)], safe="*/"
+    )
+    return urlunsplit((parts.scheme, user + host, parts.path, query, ""))
 
 
 def config_check(options: argparse.Namespace) -> int:

@@ -10,10 +10,12 @@ from haven_project.cli.main import UNUSABLE
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("core", "registry", "gc", "portal", "deploy")
+MOST_PROCESSES = 4  # each has a stack of its own
 
 
 def test(options: argparse.Namespace) -> int:
-    """Provide what the tests need, then run them. Exit code: pytest's."""
+    """Provide what the tests need, then run them: all of them in as many processes as there are cores, those that somebody
+    named in one, which starts faster and shows more. Exit code: pytest's."""
     if not (ROOT / "tests").is_dir():
         print("haven: `haven test` works in a checkout of Haven", file=sys.stderr)
         return UNUSABLE
@@ -23,7 +25,9 @@ def test(options: argparse.Namespace) -> int:
         return provided.returncode
     markers = [] if options.long else ["-m", "not long"]
     environment = {**os.environ, "HAVEN_DATA_DIR": str(ROOT / ".cache" / "test-data")}
-    command = [sys.executable, "-m", "pytest", *markers, *arguments]
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    spread = ["-n", str(processes), "--dist", "loadfile"] if processes > 1 and not (arguments or options.long) else []
+    command = [sys.executable, "-m", "pytest", *markers, *spread, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_stack_commands(commands)
     _add_care_commands(commands)
     _add_cleaning_commands(commands)
+    _add_seed_command(commands)
     _add_development_commands(commands)
     return parser
 
@@ -173,6 +174,51 @@ def _add_cleaning_commands(commands: "argparse._SubParsersAction[argparse.Argume
         "--rate", type=float, default=50, metavar="MIB", help="at most so many MiB a second (default 50)"
     )
     scrub.set_defaults(run=_command("cleaning", "scrub"))
+
+
+_SEED = """\
+Fills a registry with made-up data: people, projects, robots, labels, repositories, images and charts with tags, pulls,
+and an audit log. Everything is valid: every image can be pulled, quotas are exact, `haven fsck` finds nothing. Images
+share a few real, tiny layers, so a million of them need little disk beside the database.
+
+The database must be empty (as the first start leaves it), and nothing may run on it meanwhile. All is one transaction:
+after Ctrl-C or an error nothing is seeded. The same --seed makes the same names, digests and sizes.
+
+  scale    projects  repositories  artifacts  users
+  small          10           200      2,000     30   a second
+  medium        100        10,000    100,000    300   half a minute
+  large       1,000       100,000  1,000,000  2,000   minutes; use PostgreSQL
+
+Ten projects have 200 members, as far as there are so many people. One repository, the first of the project `payments`,
+holds one artifact in a hundred, with five tags each.
+"""
+
+_SEED_EXAMPLES = """\
+examples:
+  haven seed --data try --scale small && haven up --data try
+  HAVEN_DATABASE_URL=postgresql://… haven seed --scale large
+  haven seed --artifacts 50000 --repositories 500 --password 'Try-it-0ut'    people can log in, as anna.adler
+"""
+
+
+def _add_seed_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    seed = commands.add_parser(
+        "seed",
+        help="fill an empty registry with made-up data, to try it or to measure",
+        description=_SEED,
+        epilog=_SEED_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _data_option(seed)
+    seed.add_argument("--scale", choices=("small", "medium", "large"), default="small", help="default: small")
+    for name in ("projects", "repositories", "artifacts", "users"):
+        seed.add_argument(f"--{name}", type=int, metavar="N", help=f"so many {name} instead of the scale's")
+    seed.add_argument("--seed", type=int, default=1, metavar="N", help="another number makes other data (default 1)")
+    seed.add_argument(
+        "--password", metavar="TEXT", help="the password of all made-up people; without it none of them can log in"
+    )
+    seed.add_argument("--add", action="store_true", help="also when the registry holds something already")
+    seed.set_defaults(run=_command("seeding", "seed"))
 
 
 def _add_development_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

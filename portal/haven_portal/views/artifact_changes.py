@@ -62,7 +62,7 @@ class CopyTo(ArtifactPage):
             return self.show(form, 422)
         try:
             with self.audited("POST", f"/projects/{project_name}/repositories/{name}/artifacts"):
-                target = get_or_create_repository(project.project_id, name, self.origin)
+                target = get_or_create_repository(project.project_id, name)
                 copy_with_accessories(
                     source_repository_id=self.repository.id, digest=self.row.digest, manifest_id=self.row.id,
                     repository_id=target, project_id=project.project_id, origin=self.origin,

@@ -1,11 +1,9 @@
 """Helm charts: metadata from the config, files from the archive (helm: docs, "Use OCI-based registries")."""
 
-import io
-import tarfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from haven_registry.artifacts.archives import find_file, unzip
 from haven_registry.artifacts.details import Details, text_of
 
 MAX_UNPACKED_BYTES = 32 * 1024 * 1024
@@ -34,26 +32,9 @@ def chart_file(archive: bytes, name: str) -> str | None:
 
     Bytes that are no UTF-8 become U+FFFD. Raises ValueError for what is no such archive, or too large.
     """
-    try:
-        unpacked = _unpack(archive)
-        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as files:
-            for member in files:
-                folder, _, base = member.name.removeprefix("./").partition("/")
-                if not (member.isreg() and folder and base.lower() == name):
-                    continue
-                if member.size > MAX_FILE_BYTES:
-                    raise ValueError(f"{name} is larger than {MAX_FILE_BYTES} bytes")
-                opened = files.extractfile(member)
-                return None if opened is None else opened.read().decode("utf-8", "replace")
-    except (tarfile.TarError, zlib.error, EOFError) as error:
-        raise ValueError(f"the chart is no gzipped tar: {error}") from None
-    return None
 
+    def is_wanted(path: str) -> bool:
+        folder, _, base = path.removeprefix("./").partition("/")
+        return bool(folder) and base.lower() == name
 
-def _unpack(archive: bytes) -> bytes:
-    """At most MAX_UNPACKED_BYTES, so that a bomb costs no more. Raises zlib.error, ValueError."""
-    unzip = zlib.decompressobj(wbits=31)
-    unpacked = unzip.decompress(archive, MAX_UNPACKED_BYTES)
-    if unzip.unconsumed_tail and not unzip.eof:
-        raise ValueError(f"the chart is larger than {MAX_UNPACKED_BYTES} bytes")
-    return unpacked
+    return find_file(unzip(archive, MAX_UNPACKED_BYTES), is_wanted, MAX_FILE_BYTES)

@@ -1,4 +1,4 @@
-"""From a manifest and its config to Details, by the artifact's type. Never raises for what was pushed."""
+"""From a manifest and one blob of it to Details, by the artifact's type. Never raises for what was pushed."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,40 +7,79 @@ from haven_registry.artifacts import kinds
 from haven_registry.artifacts.charts import read_chart
 from haven_registry.artifacts.details import Details, bounded, storable
 from haven_registry.artifacts.images import read_children, read_image
+from haven_registry.artifacts.sboms import find_sbom, is_json, read_sbom
+from haven_registry.artifacts.statements import read_attestation, read_signature
 from haven_registry.oci import media_types
+from haven_registry.oci.descriptor import Descriptor
 from haven_registry.oci.errors import ManifestInvalid
 from haven_registry.oci.manifest import ParsedManifest
 from haven_registry.oci.strict_json import parse_object
 
 # types whose config is a description to be shown whole
 _DESCRIBED = frozenset({kinds.CNAB, kinds.WASM, kinds.CNAI})
+_WITH_CONFIG = _DESCRIBED | {kinds.IMAGE, kinds.CHART}
 
 
-def wants_config(kind: str, parsed: ParsedManifest) -> bool:
-    """Whether the config of such an artifact is read at all. That of an unknown kind can be anything, of any size."""
+def wanted_blob(kind: str, parsed: ParsedManifest) -> Descriptor | None:
+    """What of such an artifact is read beside its manifest: the config of kinds that are known, the document of an SBOM.
+    The config of an unknown kind can be anything, of any size."""
+    if kind == kinds.SBOM:
+        layer = find_sbom(parsed)
+        return layer if layer is not None and is_json(layer) else None
     if parsed.config is None or parsed.config.media_type == media_types.OCI_EMPTY:
-        return False
-    return kind in _DESCRIBED | {kinds.IMAGE, kinds.CHART}
+        return None
+    return parsed.config if kind in _WITH_CONFIG else None
 
 
-def extract(kind: str, parsed: ParsedManifest, config: bytes | None, error: str = "") -> Details:
+def extract(kind: str, parsed: ParsedManifest, data: bytes | None, error: str = "") -> Details:
     """What there is to know of an artifact.
 
-    kind: by kinds.artifact_type. config: its bytes, None when it is not wanted or could not be read, and then `error`
-    says why. A config that is wrong or hostile leaves its reason in Details.error, and what the manifest itself says.
+    kind: by kinds.artifact_kind. data: bytes of wanted_blob, None when there is none or it could not be read, and then
+    `error` says why. A blob that is wrong or hostile leaves its reason in Details.error, and what the manifest itself
+    says.
     """
-    found = Details(error=error)
-    if config is not None:
+    document: dict[str, Any] | None = None
+    if data is not None:
         try:
-            found = _read(kind, parsed, storable(parse_object(config)))
+            document = storable(parse_object(data))
         except ManifestInvalid as invalid:
-            said = str(invalid).replace("the manifest", "the config")
-            found = Details(error=f"the config can't be read: {said}"[:1000])
-    children: list[dict[str, Any]] = read_children(parsed.manifests)
-    return bounded(replace(found, annotations=dict(parsed.annotations), children=children))
+            what = "SBOM" if kind == kinds.SBOM else "config"
+            said = str(invalid).replace("the manifest", f"the {what}")
+            error = f"the {what} can't be read: {said}"[:1000]
+    found = _read(kind, parsed, document)
+    return bounded(
+        replace(
+            found,
+            annotations=dict(parsed.annotations),
+            children=read_children(parsed.manifests),
+            error="; ".join(filter(None, (error, found.error))),
+        )
+    )
 
 
-def _read(kind: str, parsed: ParsedManifest, config: dict[str, Any]) -> Details:
-    if kind == kinds.IMAGE:
-        return read_image(config, parsed.layers)
-    return read_chart(config) if kind == kinds.CHART else Details(extra=config)
+def _read(kind: str, parsed: ParsedManifest, document: dict[str, Any] | None) -> Details:
+    match kind:
+        case kinds.SIGNATURE:
+            return read_signature(parsed)
+        case kinds.ATTESTATION:
+            return read_attestation(parsed)
+        case kinds.SBOM:
+            return read_sbom(parsed, document)
+        case kinds.CACHE:
+            return _read_cache(parsed)
+        case _ if document is None:
+            return Details()
+        case kinds.IMAGE:
+            return read_image(document, parsed.layers)
+        case kinds.CHART:
+            return read_chart(document)
+        case _:
+            return Details(extra=document)
+
+
+def _read_cache(parsed: ParsedManifest) -> Details:
+    """BuildKit's cache, as an index of layers or as an image of them: their number and bytes."""
+    layers = [
+        each for each in (*parsed.layers, *parsed.manifests) if each.media_type != media_types.BUILDKIT_CACHE_CONFIG
+    ]
+    return Details(extra={"layers": len(layers), "size": sum(layer.size for layer in layers)})

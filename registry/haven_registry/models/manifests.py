@@ -13,7 +13,8 @@ class Manifest(models.Model):
     """A manifest or index, byte for byte as it was pushed; live, or in the trash (deleted_at, purge_after).
 
     What it references never changes after its insert. subject_digest is no key: a referrer may come before its subject.
-    annotations are kept beside the payload only where the referrers list needs them.
+    annotations are kept beside the payload only where the referrers list needs them. kind, accessory_type: Harbor's
+    `type` of the artifact, and as an accessory of its subject, '' without one (artifacts.kinds).
     restored_at: somebody brought it back from the trash; retention leaves it alone.
     deleted_by: the actor's name, '' for Haven itself. deleted_with: id of the manifest whose delete took this one along,
         and whose restore brings it back; no reference, and without meaning once deleted_at is NULL.
@@ -24,6 +25,8 @@ class Manifest(models.Model):
     media_type = models.CharField(max_length=255)
     artifact_type = models.CharField(max_length=255, default="", blank=True)
     config_media_type = models.CharField(max_length=255, default="", blank=True)
+    kind = models.CharField(max_length=255)
+    accessory_type = models.CharField(max_length=32, default="", blank=True)
     subject_digest = DigestField(null=True)
     annotations = models.JSONField(null=True)
     payload = models.BinaryField()

@@ -1,7 +1,7 @@
 """Repositories."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from haven_core.db.fields import NameField
 from haven_core.db.keys import reference
@@ -13,6 +13,7 @@ class Repository(models.Model):
 
     name: without the project's. full_name: 'project/name', as clients say it; it can be stored because project
         names never change, and makes lookups and the catalog (byte order of full names) one index. fsck watches it.
+    appeared_at: when its first manifest came; until then it holds uploads only, and no list shows it.
     In the trash, deleted_at hides everything below at once; nothing below is touched before purge_after. deleted_by: the
     actor's name, '' for Haven itself.
     """
@@ -22,6 +23,7 @@ class Repository(models.Model):
     full_name = NameField(max_length=511)
     description = models.TextField(default="", db_default="", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    appeared_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     purge_after = models.DateTimeField(null=True, blank=True)
     deleted_by = models.CharField(max_length=300, default="", db_default="", blank=True)
@@ -37,4 +39,15 @@ class Repository(models.Model):
         ]
         indexes = [
             models.Index(fields=["purge_after"], condition=Q(purge_after__isnull=False), name="repository_purge"),
+            # the lists' order, of all and of one project; with the project inside, they also count without the table
+            models.Index(
+                F("created_at").desc(),
+                F("id").desc(),
+                "project",
+                condition=Q(deleted_at=None),
+                name="repository_newest",
+            ),
+            models.Index(
+                "project", F("created_at").desc(), F("id").desc(), condition=Q(deleted_at=None), name="repository_in"
+            ),
         ]

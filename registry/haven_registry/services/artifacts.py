@@ -16,7 +16,8 @@ def delete_artifact(*, repository_id: int, digest: str, origin: Origin = HAVEN) 
 def copy_with_accessories(
     *, source_repository_id: int, digest: str, manifest_id: int, repository_id: int, project_id: int, origin: Origin
 ) -> None:
-    """An artifact with all its tags and accessories into another repository, in one transaction.
+    """An artifact with all its tags and accessories, and those of its children, into another repository, in one
+    transaction. Labels are not copied (harbor: controller.copyDeeply): they are what a project says of its own.
 
     Raises Forbidden for an accessory, which is copied with its subject only (Harbor), and what copy_artifact does.
     """

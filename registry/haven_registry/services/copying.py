@@ -18,7 +18,7 @@ from haven_registry.models import Manifest, ManifestBlob, ManifestChild, Reposit
 from haven_registry.services.blobs import link_blobs
 from haven_registry.services.delete import descendants
 from haven_registry.services.manifests import MANIFEST_COLUMNS, hold_manifests, insert_references
-from haven_registry.services.repositories import hold_repository, publish_about
+from haven_registry.services.repositories import hold_repository, publish_about, show_repository
 from haven_registry.services.room import with_room
 from haven_registry.services.tags import Change, Target, set_tags
 
@@ -59,10 +59,12 @@ def copy_artifact(
     def work() -> None:
         now = timezone.now()
         held = hold_repository(repository_id)
+        show_repository(held, now, Origin(pushed_by, address))
         root = _live(source_repository_id, digest)
         roots = {root: digest}
         if with_accessories:
-            roots |= dict(accessories_below(source_repository_id, digest, root))
+            family = Manifest.objects.filter(id__in=descendants(root)).values_list("digest", "id")
+            roots |= {view.id: view.digest for view in accessories_below(source_repository_id, dict(family))}
         names = _tags_of(roots) if with_accessories else {}
         names[root] = [*names.get(root, ()), *tags]
         tree = _read_tree(list(roots))

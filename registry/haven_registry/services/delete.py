@@ -18,8 +18,6 @@ from haven_registry.models import Manifest, ManifestBlob, ManifestChild, Reposit
 from haven_registry.services.repositories import hold_repository, publish_about
 from haven_registry.services.tags import Change, drop_tags
 
-NOBODY = 0  # no row's id
-
 
 def delete_manifest(
     *,
@@ -35,8 +33,8 @@ def delete_manifest(
 
     only_untagged: GC's question, asked again under the lock; then nothing happens to a manifest that something keeps.
     only_with_tags: retention's; the tags and when each was pushed, as the decision saw them.
-    with_accessories: its accessories go too, and theirs, whatever tags they have (Harbor); one that a live index names
-        stays.
+    with_accessories: the accessories of all that goes do too, and theirs, whatever tags they have (Harbor); one that a
+        live index names stays.
     Raises RepositoryUnknown, ManifestUnknown, ManifestReferenced (by a live index), TagImmutable (one of the tags),
     TagsChanged (only_with_tags).
     Locks: repository (KEY SHARE), repository_blob and manifest of the whole family (NO KEY UPDATE), tag (UPDATE, by
@@ -50,10 +48,8 @@ def delete_manifest(
         root = manifests.values_list("id", flat=True).first()
         if root is None:
             raise ManifestUnknown
-        accessories = (
-            {row_id for row_id, _ in accessories_below(repository_id, digest, root)} if with_accessories else set()
-        )
-        family = descendants(root, *sorted(accessories))
+        subjects = _subjects(repository_id, root) if with_accessories else {}
+        family = descendants(root, *sorted(subjects))
         backend.locked(_blobs_of(family).order_by("project_blob_id").values_list("id"), "NO KEY UPDATE")
         backend.locked(Manifest.objects.filter(id__in=family).order_by("id").values_list("id"), "NO KEY UPDATE")
         # from here nobody can tag, name or trash them
@@ -66,7 +62,7 @@ def delete_manifest(
             tagged = Tag.objects.filter(manifest_id=root).values_list("name", "updated_at")
             if not dict(tagged).items() <= only_with_tags.items():
                 raise TagsChanged
-        doomed = _choose_doomed(root, accessories, family)
+        doomed = _choose_doomed(root, subjects, family)
         held = backend.locked(
             Tag.objects.filter(manifest_id__in=doomed).order_by("name").values_list("id", "name", "manifest_id"),
             "UPDATE",
@@ -124,9 +120,18 @@ def _blobs_of(manifests: Iterable[int]) -> QuerySet[RepositoryBlob]:
     return RepositoryBlob.objects.filter(id__in=named)
 
 
-def _choose_doomed(root: int, accessories: set[int], family: list[int]) -> set[int]:
-    """What goes with the root. Raises ManifestReferenced."""
-    tagged = set(Tag.objects.filter(manifest_id__in=family).values_list("manifest_id", flat=True)) - accessories
+def _subjects(repository_id: int, root: int) -> dict[int, set[int]]:
+    """The accessories of the root and of all below it, and theirs: ids of their subjects by their own."""
+    family = Manifest.objects.filter(id__in=descendants(root), deleted_at=None)
+    found: dict[int, set[int]] = {}
+    for view in accessories_below(repository_id, dict(family.values_list("digest", "id"))):
+        found.setdefault(view.id, set()).add(view.subject_id)
+    return found
+
+
+def _choose_doomed(root: int, subjects: Mapping[int, set[int]], family: list[int]) -> set[int]:
+    """What goes with the root; `subjects`: of the accessories in the family. Raises ManifestReferenced."""
+    tagged = set(Tag.objects.filter(manifest_id__in=family).values_list("manifest_id", flat=True))
     parents: dict[int, set[int]] = {}
     links = ManifestChild.objects.filter(child_id__in=family, parent__deleted_at=None)
     for child, parent in links.values_list("child_id", "parent_id"):
@@ -134,13 +139,15 @@ def _choose_doomed(root: int, accessories: set[int], family: list[int]) -> set[i
     if parents.get(root):
         raise ManifestReferenced
 
-    def without_parents(manifest_id: int) -> set[int]:
-        # a child goes because its parents go, an accessory also when it never had one
-        return set() if manifest_id in accessories else {NOBODY}
+    def goes(manifest_id: int) -> bool:
+        above = parents.get(manifest_id, set())
+        if manifest_id in subjects:  # with one of its subjects, unless an index that stays names it
+            return bool(subjects[manifest_id] & doomed) and above <= doomed
+        return manifest_id not in tagged and bool(above) and above <= doomed
 
     doomed = {root}
     for _ in family:  # to a fixed point: a grandchild may be met before its parent is doomed
-        more = {m for m in set(family) - doomed - tagged if parents.get(m, without_parents(m)) <= doomed}
+        more = {manifest_id for manifest_id in family if manifest_id not in doomed and goes(manifest_id)}
         if not more:
             break
         doomed |= more

@@ -5,13 +5,15 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from django.db.models import Q
+
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.events import delivery
 from haven_core.events.delivery import Event
 from haven_registry.artifacts import kinds
 from haven_registry.artifacts.details import MAX_CONFIG_BYTES, Details
-from haven_registry.artifacts.extract import extract, wants_config
+from haven_registry.artifacts.extract import extract, wanted_blob
 from haven_registry.models import ArtifactDetail, Manifest, ManifestBlob
 from haven_registry.oci.errors import ManifestInvalid
 from haven_registry.oci.manifest import parse_manifest
@@ -28,7 +30,7 @@ _FIELDS = ("platform", "created", "author", "extra", "annotations", "children", 
 _KEPT = (("platform", 255), ("created", 64))  # characters of their columns
 
 
-class _Config(NamedTuple):
+class _Blob(NamedTuple):
     storage_key: str
     size: int
 
@@ -48,15 +50,14 @@ def load_details(manifest_ids: Collection[int], driver: StorageDriver) -> dict[i
 
 def explain(manifest_ids: Collection[int], driver: StorageDriver) -> dict[int, Details]:
     """Read manifests and configs, and keep what they say. Locks: manifest (KEY SHARE, by id), artifact_detail."""
-    columns = ("id", "media_type", "artifact_type", "config_media_type", "payload")
+    columns = ("id", "kind", "media_type", "payload")
     rows = list(Manifest.objects.filter(id__in=manifest_ids).order_by("id").values_list(*columns))
-    configs = _configs(manifest_ids)
+    blobs = _blobs(manifest_ids)
     found: dict[int, Details] = {}
     lasting: dict[int, Details] = {}
-    for manifest_id, media_type, declared, config_type, payload in rows:
-        kind = kinds.artifact_type(media_type, declared, config_type)
+    for manifest_id, kind, media_type, payload in rows:
         try:
-            found[manifest_id] = _explain(kind, media_type, bytes(payload), configs.get(manifest_id), driver)
+            found[manifest_id] = _explain(kind, media_type, bytes(payload), blobs.get(manifest_id, {}), driver)
         except StorageError as error:
             _log.warning("config of manifest %d not read: %s", manifest_id, error)
             found[manifest_id] = Details(error="the config can't be read now")
@@ -104,23 +105,31 @@ def _pushed(events: Iterable[Event]) -> set[int]:
     return found
 
 
-def _explain(kind: str, media_type: str, payload: bytes, config: _Config | None, driver: StorageDriver) -> Details:
+def _explain(kind: str, media_type: str, payload: bytes, blobs: Mapping[str, _Blob], driver: StorageDriver) -> Details:
     try:
         parsed = parse_manifest(payload, media_type)
     except ManifestInvalid as error:  # stored by rules that were less strict
         return Details(error=str(error)[:1000])
-    if not wants_config(kind, parsed) or config is None:
+    wanted = wanted_blob(kind, parsed)
+    blob = None if wanted is None else blobs.get(str(wanted.digest))
+    if blob is None:
         return extract(kind, parsed, None)
-    if config.size > MAX_CONFIG_BYTES:
-        return extract(kind, parsed, None, f"the config is larger than {MAX_CONFIG_BYTES // 1024**2} MiB")
-    return extract(kind, parsed, b"".join(driver.read(config.storage_key)))
+    if blob.size > MAX_CONFIG_BYTES:
+        what = "SBOM" if kind == kinds.SBOM else "config"
+        return extract(kind, parsed, None, f"the {what} is larger than {MAX_CONFIG_BYTES // 1024**2} MiB")
+    return extract(kind, parsed, b"".join(driver.read(blob.storage_key)))
 
 
-def _configs(manifest_ids: Collection[int]) -> dict[int, _Config]:
-    named = ManifestBlob.objects.filter(manifest_id__in=manifest_ids, role=ManifestBlob.CONFIG)
+def _blobs(manifest_ids: Collection[int]) -> dict[int, dict[str, _Blob]]:
+    """By manifest and digest: configs, and the first layers of SBOMs, which are all that is read of any."""
+    first = Q(role=ManifestBlob.LAYER, position__lte=1, manifest__kind=kinds.SBOM)
+    named = ManifestBlob.objects.filter(Q(role=ManifestBlob.CONFIG) | first, manifest_id__in=manifest_ids)
     blob = "repository_blob__project_blob__blob__"
-    rows = named.values_list("manifest_id", f"{blob}object__storage_key", f"{blob}size")
-    return {manifest_id: _Config(key, size) for manifest_id, key, size in rows}
+    rows = named.values_list("manifest_id", f"{blob}digest", f"{blob}object__storage_key", f"{blob}size")
+    found: dict[int, dict[str, _Blob]] = {}
+    for manifest_id, digest, key, size in rows:
+        found.setdefault(manifest_id, {})[digest] = _Blob(key, size)
+    return found
 
 
 def _keep(details: Mapping[int, Details]) -> None:

@@ -14,16 +14,17 @@ from haven_core.domain.origin import Origin
 from haven_core.errors import ConcurrentChange
 from haven_core.quotas.services import charge
 from haven_registry import selectors
+from haven_registry.artifacts.kinds import accessory_type, artifact_kind
 from haven_registry.errors import ManifestBlobUnknown
 from haven_registry.models import Manifest, ManifestBlob, ManifestChild, TagHistory
 from haven_registry.oci.manifest import ParsedManifest
-from haven_registry.services.repositories import hold_repository, publish_about
+from haven_registry.services.repositories import hold_repository, publish_about, show_repository
 from haven_registry.services.room import with_room
 from haven_registry.services.tags import Change, Target, require_tags, set_tags
 
 MANIFEST_COLUMNS = (
-    "repository", "digest", "media_type", "artifact_type", "config_media_type", "subject_digest", "annotations",
-    "payload", "payload_size", "total_size", "pushed_by", "pushed_at",
+    "repository", "digest", "media_type", "artifact_type", "config_media_type", "kind", "accessory_type",
+    "subject_digest", "annotations", "payload", "payload_size", "total_size", "pushed_by", "pushed_at",
 )  # fmt: skip
 
 
@@ -59,8 +60,8 @@ def put_manifest(
 
     Raises RepositoryUnknown, ManifestBlobUnknown (every missing digest), PreconditionFailed, TagImmutable,
     QuotaExceeded.
-    Locks: repository (KEY SHARE), repository_blob (KEY SHARE), manifest (SHARE, or NO KEY UPDATE to revive), tag,
-    quota.
+    Locks: repository (KEY SHARE; NO KEY UPDATE by the first), repository_blob (KEY SHARE), manifest (SHARE, or NO KEY
+    UPDATE to revive), tag, quota.
     """
     blobs = {str(blob.digest) for _, blob in parsed.required_blobs}
     children = [str(child.digest) for child in parsed.child_manifests]
@@ -68,6 +69,8 @@ def put_manifest(
     def work() -> PutResult:
         now = timezone.now()
         held = hold_repository(repository_id)
+        origin = Origin(pushed_by, address)
+        show_repository(held, now, origin)
         links = _hold_blobs(repository_id, project_id, blobs, now)
         known = hold_manifests(repository_id, children, own=[digest], now=now)
         if missing := (blobs - links.keys()) | (set(children) - known.keys()):
@@ -85,7 +88,6 @@ def put_manifest(
         change = Change(TagHistory.PUSHED, pushed_by, now)
         targets = dict.fromkeys(tags, Target(manifest_id, digest))
         moved = set_tags(held, targets, change, must_be_new=absent)
-        origin = Origin(pushed_by, address)
         publish_about(repository_id, held, "manifest.pushed", now, origin, digest=digest, tags=list(tags))
         charge(project_id, len(payload) if created else 0)
         return PutResult(manifest_id, digest, created, moved)
@@ -164,8 +166,8 @@ def _insert(
         Manifest, MANIFEST_COLUMNS,
         [(
             repository_id, digest, parsed.media_type, parsed.artifact_type,
-            parsed.config.media_type if parsed.config else "", subject, dict(parsed.annotations) if subject else None,
-            payload, len(payload), parsed.total_size, pushed_by, now,
+            parsed.config.media_type if parsed.config else "", artifact_kind(parsed), accessory_type(parsed), subject,
+            dict(parsed.annotations) if subject else None, payload, len(payload), parsed.total_size, pushed_by, now,
         )],
         on_conflict="(repository_id, digest) DO NOTHING",
     )  # fmt: skip

@@ -17,9 +17,11 @@ from haven_core.policies.hooks import HeldRepository, before_delete
 from haven_registry.errors import RepositoryUnknown
 from haven_registry.models import Repository, Tag
 
+_HELD = ("id", "project_id", "name", "full_name", "appeared_at")
 
-def get_or_create_repository(project_id: int, name: str, origin: Origin = HAVEN) -> int:
-    """The id of the project's live repository `name`, made if need be; the first push creates it.
+
+def get_or_create_repository(project_id: int, name: str) -> int:
+    """The id of the project's live repository `name`, made if need be; people see it with its first manifest.
 
     Raises ProjectUnknown for a deleted project. Locks, only when it creates: project (SHARE).
     """
@@ -38,9 +40,6 @@ def get_or_create_repository(project_id: int, name: str, origin: Origin = HAVEN)
             Repository, ["project", "name", "full_name", "created_at"],
             [(project_id, name, full_name, now)], on_conflict="DO NOTHING",
         )  # fmt: skip
-        if rows:
-            held = HeldRepository(rows[0][0], project_id, name, full_name)
-            publish_about(held.id, held, "repository.created", now, origin)
         repository_id: int = (rows or backend.sql(find, project_id, name))[0][0]
         return repository_id
 
@@ -55,13 +54,34 @@ def hold_repository(repository_id: int) -> HeldRepository:
     Lock: repository (KEY SHARE): shared by all pushers, refused to purge.
     """
     rows = backend.sql(
-        "SELECT id, project_id, name, full_name FROM repository WHERE id = %s AND deleted_at IS NULL"
+        f"SELECT {', '.join(_HELD)} FROM repository WHERE id = %s AND deleted_at IS NULL"
         + backend.lock("KEY SHARE", "repository"),
         repository_id,
     )
     if not rows:
         raise RepositoryUnknown
-    return HeldRepository(*rows[0])
+    return _held(*rows[0])
+
+
+def show_repository(held: HeldRepository, now: datetime, origin: Origin) -> None:
+    """The first manifest comes: from here people see the repository. Nothing when they do already.
+
+    Lock: repository (NO KEY UPDATE), right after hold_repository's: of two first pushes one waits with nothing in hand.
+    """
+    if held.has_appeared:
+        return
+    if Repository.objects.filter(id=held.id, appeared_at=None).update(appeared_at=now):
+        publish_about(held.id, held, "repository.created", now, origin)
+
+
+def end_unseen(project_id: int) -> None:
+    """In the transaction that deletes a project: repositories that never had a manifest end with it, and the leases of
+    what was uploaded to them. Lock: repository (UPDATE): a first push in flight ends before, and is seen by the next
+    statement."""
+    unseen = Repository.objects.filter(project_id=project_id, deleted_at=None, appeared_at=None)
+    if backend.locked(unseen.order_by("id").values_list("id"), "UPDATE"):
+        now = timezone.now()
+        unseen.update(deleted_at=now, purge_after=now)
 
 
 def publish_about(
@@ -125,9 +145,11 @@ def _full_name(repository_id: int, name: str) -> str:
 
 def _name_of(repository_id: int) -> HeldRepository:
     """Of a row that the caller's own update holds."""
-    return HeldRepository(
-        *Repository.objects.values_list("id", "project_id", "name", "full_name").get(id=repository_id)
-    )
+    return _held(*Repository.objects.values_list(*_HELD).get(id=repository_id))
+
+
+def _held(row_id: int, project_id: int, name: str, full_name: str, appeared_at: object) -> HeldRepository:
+    return HeldRepository(row_id, project_id, name, full_name, has_appeared=appeared_at is not None)
 
 
 def describe_repository(repository_id: int, description: str) -> None:

@@ -11,6 +11,7 @@ from haven_registry.oci.reference import is_repository_name
 from haven_registry.v2 import authorization, blobs, errors, lists, manifests, recent, routes, uploads
 from haven_registry.v2.body import answered
 from haven_registry.v2.http import REASONS, Request, Response
+from haven_registry.v2.pulls import is_scanner
 from haven_registry.v2.routes import Route
 
 _log = logging.getLogger("haven.v2")
@@ -94,7 +95,8 @@ def _on_repository(request: Request, route: Route) -> Response:
     identity = authorization.identify(request, scopes)
     access = authorization.authorize(request, identity, name, action, scopes, allow_expired=endpoint == routes.UPLOAD)
     if request.method in _READS and endpoint != routes.UPLOAD:
-        read = _reader(endpoint, project, repository, reference, identity.actor.name)
+        puller = None if is_scanner(identity.actor) else identity.actor.name
+        read = _reader(endpoint, project, repository, reference, puller)
         recent.remember(request, read)
         return read(request)
     match endpoint, request.method:
@@ -110,7 +112,7 @@ def _on_repository(request: Request, route: Route) -> Response:
             return uploads.session(request, identity, access, project, repository, reference)
 
 
-def _reader(endpoint: str, project: str, repository: str, reference: str, puller: str) -> recent.Read:
+def _reader(endpoint: str, project: str, repository: str, reference: str, puller: str | None) -> recent.Read:
     match endpoint:
         case routes.MANIFEST:
             return partial(manifests.get, project=project, repository=repository, reference=reference, puller=puller)

@@ -53,7 +53,9 @@ def identify(request: Request, scopes: list[str]) -> Identity:
     if scheme.lower() == "bearer":
         return _from_bearer(value.strip(), request, scopes)
     credentials = parse_basic(header)
-    actor = verify_basic(*credentials, address=request.client_address) if credentials else None
+    if credentials is None:
+        raise Challenge(request, scopes)
+    actor = verify_basic(*credentials, address=request.client_address, takes_tokens=True)
     if actor is None:
         raise Challenge(request, scopes)
     return Identity(actor)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from haven_core.errors import BadRequest
-from haven_core.rbac.access import visible_projects
+from haven_core.rbac.access import projects_allowing
+from haven_core.rbac.permissions import Action, Permission, Resource
 from haven_registry import selectors
 from haven_registry.errors import PaginationInvalid, RepositoryUnknown
 from haven_registry.oci.digest import Digest
@@ -20,6 +21,7 @@ DEFAULT_REPOSITORIES = 100
 REFERRERS_PER_QUERY = 500
 _JSON = ("Content-Type", "application/json")
 _DIGITS = 12
+_PULL = Permission(Resource.REPOSITORY, Action.PULL)
 
 
 def tags(request: Request, project: str, repository: str) -> Response:
@@ -41,7 +43,9 @@ def catalog(request: Request, identity: Identity) -> Response:
     limit = _limit(request, DEFAULT_REPOSITORIES, MAX_REPOSITORIES)
     actor = identity.actor
     projects = (
-        None if actor.is_sysadmin or actor.is_robot else list(visible_projects(actor).values_list("id", flat=True))
+        None
+        if actor.is_sysadmin or actor.is_robot
+        else list(projects_allowing(actor, _PULL).values_list("id", flat=True))
     )
     names = selectors.list_repositories(projects, _last(request), limit + 1) if limit else []
     page, headers = _page(request, names, limit)

@@ -25,8 +25,9 @@ from haven_registry.v2.preconditions import etag_matches
 MAX_TAGS_PER_PUT = 46  # 8 KiB of request line hold that many of the longest
 
 
-def get(request: Request, project: str, repository: str, reference: str, puller: str) -> Response:
-    """HEAD and GET: the stored bytes, unchanged, under the type they were pushed with."""
+def get(request: Request, project: str, repository: str, reference: str, puller: str | None) -> Response:
+    """HEAD and GET: the stored bytes, unchanged, under the type they were pushed with. puller: None when what it reads
+    is no pull."""
     try:
         wanted = parse_reference(reference)
     except DigestUnsupported:
@@ -49,15 +50,15 @@ def get(request: Request, project: str, repository: str, reference: str, puller:
     if etag_matches(request.header("IF_NONE_MATCH"), found.digest):
         return Response(304, headers)
     headers.append(("Content-Type", found.media_type))
-    if request.method == "HEAD":
-        return Response(200, headers, length=found.payload_size)
-    payload = payload_of(found.id)
+    is_head = request.method == "HEAD"
+    payload = b"" if is_head else payload_of(found.id)
     if payload is None:
         raise ManifestUnknown(reference)
-    pulls.count(
-        found.repository_id, found.digest, "" if is_digest else reference, Origin(puller, request.client_address)
-    )
-    return Response(200, headers, payload)
+    if puller is not None and not (is_head and is_digest):
+        origin = Origin(puller, request.client_address)
+        agent = request.environ.get("HTTP_USER_AGENT", "")
+        pulls.note(found, "" if is_digest else reference, origin, agent, is_head=is_head)
+    return Response(200, headers, length=found.payload_size) if is_head else Response(200, headers, payload)
 
 
 def put(
@@ -75,7 +76,7 @@ def put(
     if named and selectors.find_repository(project, repository) is None:
         raise ManifestBlobUnknown(named)  # a refused push makes no repository
     origin = Origin(identity.actor.name, request.client_address)
-    repository_id = get_or_create_repository(access.project_id, repository, origin)
+    repository_id = get_or_create_repository(access.project_id, repository)
     service.put_manifest(
         repository_id=repository_id,
         project_id=access.project_id,

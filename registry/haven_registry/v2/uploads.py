@@ -86,7 +86,7 @@ def start(request: Request, identity: Identity, access: ProjectAccess, project: 
     algorithm = wanted.algorithm if wanted else request.parameter("digest-algorithm") or "sha256"
     if algorithm not in SUPPORTED_ALGORITHMS:
         raise DigestUnsupported(f"digest algorithm {algorithm[:32]!a} is not one of {', '.join(SUPPORTED_ALGORITHMS)}")
-    repository_id = get_or_create_repository(access.project_id, repository, here.origin)
+    repository_id = get_or_create_repository(access.project_id, repository)
     upload = service.start_upload(repository_id=repository_id, owner=here.owner, algorithm=algorithm)
     if wanted is None:
         return here.progress(202, upload)
@@ -114,7 +114,7 @@ def _mount(here: _Here, digest: Digest, source: str | None) -> Response | None:
         found = _readable_source(here, source)
     if found is None:
         return None
-    repository_id = get_or_create_repository(here.access.project_id, here.repository, here.origin)
+    repository_id = get_or_create_repository(here.access.project_id, here.repository)
     try:
         mount_blob(
             source_repository_id=found.id,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 CALLERS = (
-    "nobody", "stranger", "limitedGuest", "guest", "developer", "maintainer", "projectAdmin", "custom", "sysadmin",
-    "projectRobot", "systemRobot", "expiredRobot",
+    "nobody", "stranger", "limitedGuest", "guest", "developer", "maintainer", "projectAdmin", "custom", "auditor",
+    "sysadmin", "projectRobot", "systemRobot", "expiredRobot",
 )  # fmt: skip
 _COLUMNS = ("operation", "call", *CALLERS, "body")
 

@@ -8,8 +8,9 @@ import pytest
 from django.http import HttpResponse
 from django.utils import timezone
 
-from haven_core.robots import actors, usage
+from haven_core.robots import actors
 from haven_core.tokens import grants, keys
+from haven_core.uses import ROBOT_SECRETS
 
 Call = Callable[..., HttpResponse]
 MakeRobot = Callable[..., dict[str, Any]]
@@ -41,7 +42,7 @@ def forget() -> None:
     actors.forget_robots()
     grants.forget_tokens()
     keys.forget_keys()
-    usage.take()
+    ROBOT_SECRETS.take()
 
 
 @pytest.fixture

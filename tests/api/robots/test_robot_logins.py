@@ -18,10 +18,11 @@ from haven_core.domain.actor import Actor
 from haven_core.models import Robot, RobotPermission, RobotSecret
 from haven_core.projects.models import Project
 from haven_core.rbac.access import project_access
-from haven_core.robots import actors, usage
+from haven_core.robots import actors
 from haven_core.robots.actors import STALENESS_SECONDS
 from haven_core.robots.names import login_name, parse_login
 from haven_core.tokens.grants import Claims, current_actor, verify_token
+from haven_core.uses import ROBOT_SECRETS
 from tests.api.robots.conftest import Call, Clock, MakeRobot, place, project_robot, system_robot
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -354,12 +355,12 @@ def test_last_use_is_told_without_a_write_at_login(
     before = list(RobotSecret.objects.values())
     ask(made)
     assert list(RobotSecret.objects.values()) == before
-    used = usage.take()
+    used = ROBOT_SECRETS.take()
     assert {secret_id: address for secret_id, (_, address) in used.items()} == {before[0]["id"]: "192.0.2.1"}
-    usage.record(used)
+    ROBOT_SECRETS.record(used)
     secret = api("GET", path, user="owner").json()[0]
     assert secret["last_used_from"] == "192.0.2.1"
     at = datetime.fromisoformat(secret["last_used_time"])
     assert abs(timezone.now() - at) < timedelta(minutes=1)
-    usage.record({before[0]["id"]: (at - timedelta(hours=1), "192.0.2.9"), 999_999: (at, "192.0.2.9")})
+    ROBOT_SECRETS.record({before[0]["id"]: (at - timedelta(hours=1), "192.0.2.9"), 999_999: (at, "192.0.2.9")})
     assert api("GET", path, user="owner").json()[0] == secret  # an older use, and a secret that is gone

@@ -99,11 +99,11 @@ def test_sort_pages_and_statements(
     response = ok(api("GET", "/auditlog-exts?page=2&page_size=1", user="owner"))
     assert response["X-Total-Count"] == "3"
     assert 'rel="next"' in response["Link"]
-    with django_assert_num_queries(4):  # the account, the roles that may, the page, the total
+    with django_assert_num_queries(5):  # the account, the roles that may, the projects, the page, the total
         lines(api, "/auditlog-exts?page_size=100", "owner")
     for number in range(40):
         line(100 + number, projects["private"])
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert len(lines(api, "/auditlog-exts?page_size=100", "owner")) == 43
 
 

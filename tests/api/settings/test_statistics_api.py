@@ -8,16 +8,24 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from haven_core.accounts.credentials import verify_basic
+from haven_core.domain.actor import Actor
+from haven_core.domain.roles import CUSTOM_ROLE_BASE
 from haven_core.projects.contents import register_repository_counts, register_totals
+from haven_core.projects.models import ProjectMember
 from haven_core.projects.services import create_project
+from haven_core.rbac.access import projects_allowing
+from haven_core.rbac.reach import PULL
+from haven_core.rbac.roles import create_role
 from haven_registry.models import PullDaily
 from haven_registry.search import count_by_visibility, stored_bytes
 from haven_registry.selectors import count_repositories
-from haven_registry.services.repositories import delete_repository, get_or_create_repository
+from haven_registry.services.repositories import delete_repository
 from haven_registry.storage import open_storage
+from tests.api.conftest import PASSWORD
 from tests.api.settings.support import Call, assert_error, ok
 from tests.support.documents import digest_of
-from tests.support.site import Site
+from tests.support.site import Site, seen_repository
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +36,7 @@ def content(projects: dict[str, int]) -> dict[str, int]:
     register_repository_counts(count_repositories)
     register_totals(count_by_visibility, stored_bytes)
     made = {
-        name: get_or_create_repository(projects[name.partition("/")[0]], name.partition("/")[2])
+        name: seen_repository(projects[name.partition("/")[0]], name.partition("/")[2])
         for name in ("private/app", "private/web", "public/app", "public/gone")
     }
     delete_repository(made["public/gone"])
@@ -88,12 +96,12 @@ def test_search_counts(
         }
     ]  # fmt: skip
     api("GET", "/search?q=p", user="owner")
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         api("GET", "/search?q=p", user="owner")
     owner = ok(api("GET", "/users/current", user="owner")).json()["user_id"]
     for number in range(10):
-        get_or_create_repository(create_project(name=f"p{number}", owner_id=owner), "app")
-    with django_assert_num_queries(9):
+        seen_repository(create_project(name=f"p{number}", owner_id=owner), "app")
+    with django_assert_num_queries(10):
         assert len(found(api, "p", "owner")[0]) == 12
 
 
@@ -119,3 +127,23 @@ def test_certificate(api: Call, users: dict[str, int], settings: Any, tmp_path: 
         b"-----BEGIN CERTIFICATE-----\n", "attachment; filename=ca.crt",
     )  # fmt: skip
     assert ok(api("GET", "/systeminfo", user="owner")).json()["has_ca_root"] is True
+
+
+def test_who_sees_a_project_but_not_its_repositories(
+    api: Call, content: dict[str, int], projects: dict[str, int], users: dict[str, int]
+) -> None:
+    """A custom role may hold so little. No list names what the project's own list refuses."""
+    root = Actor("user", users["root"], "root", is_sysadmin=True)
+    few = create_role(name="few", description="", permissions=("project:read",), created_by=root)
+    ProjectMember.objects.create(
+        project_id=projects["private"], user_id=users["stranger"], custom_role_id=few - CUSTOM_ROLE_BASE,
+        created_at=timezone.now(),
+    )  # fmt: skip
+    assert_error(api("GET", "/projects/private/repositories", user="stranger"), 403, "FORBIDDEN")
+    assert found(api, "p", "stranger") == (["private", "public"], ["public/app"])
+    assert [one["name"] for one in ok(api("GET", "/repositories", user="stranger")).json()] == ["public/app"]
+    statistics = ok(api("GET", "/statistics", user="stranger")).json()
+    assert (statistics["private_project_count"], statistics["private_repo_count"]) == (1, 0)
+    actor = verify_basic("stranger", PASSWORD)
+    assert actor is not None
+    assert [one.name for one in projects_allowing(actor, PULL)] == ["public"]

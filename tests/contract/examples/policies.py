@@ -4,8 +4,8 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from haven_registry.services.repositories import get_or_create_repository
 from tests.contract.world import World, example
+from tests.support.site import seen_repository
 
 SELECTORS: dict[str, Any] = {
     "tag_selectors": [{"kind": "doublestar", "decoration": "matches", "pattern": "v*"}],
@@ -31,7 +31,7 @@ def _policy(world: World) -> str:
 
 def _execution(world: World) -> dict[str, str]:
     """A policy with a run that has a task."""
-    get_or_create_repository(world.projects["private"], "app")
+    seen_repository(world.projects["private"], "app")
     policy = _policy(world)
     return {"id": policy, "eid": world.create("triggerRetentionExecution", {"dry_run": True}, user="owner", id=policy)}
 

@@ -9,6 +9,7 @@ from haven_core.accounts import actors, credentials, passwords, services
 from haven_core.configuration import selectors as configuration
 from haven_core.domain.actor import Actor
 from haven_core.domain.roles import Role
+from haven_core.personal_tokens import holders
 from haven_core.projects.models import ProjectMember
 from haven_core.projects.services import create_project
 from haven_core.rbac import access
@@ -33,6 +34,7 @@ def forget_everything() -> None:
     credentials.forget_credentials()
     grants.forget_tokens()
     keys.forget_keys()
+    holders.forget_holders()
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from haven_core.errors import QuotaExceeded, TagImmutable
 from haven_core.models import ProjectQuota
 from haven_core.policies import immutability
 from haven_registry.models import Manifest, Tag
+from haven_registry.oci import media_types
 from haven_registry.services.artifacts import copy_with_accessories, delete_artifact
 from haven_registry.services.delete import delete_manifest
 from haven_registry.services.restore import restore_manifest
-from tests.support.documents import image, index
+from tests.support.documents import descriptor, image, index
 from tests.support.site import Site
 
 
@@ -19,7 +20,9 @@ def sign(site: Site, subject: str) -> tuple[str, str, str]:
     """A referrer, a referrer of that, and a signature by Cosign's tag."""
     referrer = site.push(b"r", subject={"mediaType": "x/y", "digest": subject, "size": 1}, artifactType="x/sbom")
     second = site.push(b"s", subject={"mediaType": "x/y", "digest": referrer, "size": 1}, artifactType="x/sig")
-    return referrer, second, site.push(b"c", subject.replace(":", "-") + ".sig")
+    layer = descriptor(media_types.COSIGN_SIGNATURE, site.upload(b"signed"))
+    signature = site.push(b"c", subject.replace(":", "-") + ".sig", layers=[layer])
+    return referrer, second, signature
 
 
 def live() -> set[str]:
@@ -55,12 +58,12 @@ def test_an_accessory_that_was_deleted_before_stays_in_the_trash(site: Site):
 
 def test_an_accessory_that_an_index_names_stays(site: Site):
     digest = site.push(b"a", "v1")
-    referrer, second, _ = sign(site, digest)
+    referrer, second, signature = sign(site, digest)
     top = site.put(index(referrer), "top").digest
     delete_artifact(repository_id=site.repository, digest=digest)
-    assert live() == {referrer, top}
+    assert live() == {referrer, second, top}
     restore_manifest(repository_id=site.repository, digest=digest)
-    assert second in live()
+    assert live() == {digest, referrer, second, signature, top}
 
 
 def test_an_immutable_tag_of_an_accessory_keeps_all(site: Site):

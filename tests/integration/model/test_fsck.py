@@ -71,6 +71,7 @@ BREACHES: dict[str, Callable[[], str]] = {
     "project_blob_size": lambda: (
         f"UPDATE blob SET size = size + 1 WHERE id = (SELECT b.id FROM blob b WHERE {is_blob(b'child')})"
     ),
+    "manifest_in_an_unseen_repository": lambda: "UPDATE repository SET appeared_at = NULL WHERE name = 'app'",
     "repository_full_name": lambda: "UPDATE repository SET full_name = 'first/else' WHERE name = 'app'",
     "link_across_projects": lambda: (
         f"UPDATE repository_blob SET project_blob_id = {project_blob(b'foreign')} "

@@ -1,9 +1,7 @@
 """Repositories, lists, pull counts, events, sweeping."""
 
-import json
 import uuid
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -28,7 +26,7 @@ from haven_registry.models import (
 )
 from haven_registry.services import repositories, uploads
 from haven_registry.services.delete import delete_manifest
-from haven_registry.services.pulls import QUEUE, PullCount, apply_pull_batch, drain
+from haven_registry.services.pulls import PullCount, apply_pull_batch
 from haven_registry.services.restore import restore_manifest
 from haven_registry.storage.errors import StorageUnavailable
 from tests.integration.model.conftest import Clock
@@ -187,30 +185,6 @@ def test_every_change_leaves_its_event(site: Site):
         "repository": site.repository, "project": site.first, "name": "first/app", "digest": digest, "tags": ["t"],
         "by": "somebody", "address": "",
     }  # fmt: skip
-
-
-class ListOfBatches:
-    """The two commands of Valkey that drain uses."""
-
-    def __init__(self, *texts: bytes) -> None:
-        self.texts = list(texts)
-
-    def lindex(self, name: str, position: int) -> bytes | None:
-        return self.texts[position] if name == QUEUE and position < len(self.texts) else None
-
-    def lrem(self, name: str, count: int, value: bytes) -> None:
-        self.texts.remove(value)
-
-
-def test_batches_are_drained_once_and_what_can_not_be_read_is_dropped(site: Site):
-    digest = site.push(b"a", "t")
-    counts = [[site.repository, digest, "t", "2026-01-01", 2], [site.repository, digest, "", "2026-01-01", 1]]
-    batch = json.dumps({"id": str(uuid.uuid4()), "at": "2026-01-01T10:00:00+00:00", "counts": counts}).encode()
-    bad_digest = json.dumps({"id": str(uuid.uuid4()), "at": "2026-01-01", "counts": [[1, "x", "", "2026-01-01", 1]]})
-    queue: Any = ListOfBatches(batch, b"no batch", bad_digest.encode(), batch)
-    assert drain(queue) == 4
-    assert queue.texts == []
-    assert list(PullDaily.objects.order_by("tag_name").values_list("tag_name", "pulls")) == [("", 1), ("t", 2)]
 
 
 # ---------------------------------------------------------------- sweeping

@@ -10,7 +10,7 @@ import pytest
 
 from haven_registry.artifacts.charts import MAX_UNPACKED_BYTES, chart_dependencies, chart_file
 from haven_registry.artifacts.details import MAX_STORED_BYTES, Details
-from haven_registry.artifacts.extract import extract, wants_config
+from haven_registry.artifacts.extract import extract, wanted_blob
 from haven_registry.oci.manifest import ParsedManifest, parse_manifest
 from tests.support.documents import digest_of, image, index
 
@@ -90,9 +90,9 @@ def test_an_index_lists_its_children() -> None:
 
 
 def test_configs_of_unknown_kinds_are_not_read() -> None:
-    assert wants_config("IMAGE", parsed())
-    assert not wants_config("ROCKET", parsed())
-    assert not wants_config("IMAGE", parse_manifest(index(), None))
+    assert wanted_blob("IMAGE", parsed()) == parsed().config
+    assert wanted_blob("ROCKET", parsed()) is None
+    assert wanted_blob("IMAGE", parse_manifest(index(), None)) is None
 
 
 def archive(**files: bytes) -> bytes:

@@ -16,3 +16,13 @@ def test_values_age_and_the_least_used_goes_first() -> None:
     now = 5.0
     assert cache.get("a") is None
     assert len(cache) == 1
+
+
+def test_an_answer_from_before_a_clear_is_not_kept() -> None:
+    cache: TimedCache[str, int] = TimedCache(seconds=5.0, limit=2)
+    before = cache.clearings
+    cache.clear()
+    cache.put("a", 1, clearings=before)
+    assert cache.get("a") is None
+    cache.put("a", 2, clearings=cache.clearings)
+    assert cache.get("a") == 2

@@ -1,0 +1,1 @@
+"""Personal access tokens: a person's further secrets, each for a part of what the person may."""
