@@ -183,7 +183,7 @@ def test_an_auditor_sees_and_changes_nothing(team: dict[str, int], signed_in: Ca
     browser = signed_in("stranger")
     for path in ("/projects/team/members", "/projects/team/robots", "/activity", "/projects/"):
         assert browser.get(path).status_code == 200, path
-    assert browser.post("/projects", name="mine").status_code == 403
+    assert browser.post("/projects/-/new", name="mine").status_code == 403
     assert browser.post("/projects/team/members/-/add", kind="user", name="root", role="1").status_code == 403
     assert not Project.objects.filter(name="mine").exists()
     assert ProjectMember.objects.filter(project_id=team["team"]).count() == 2
