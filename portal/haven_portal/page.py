@@ -74,7 +74,7 @@ class Page(View):
             self.identify(request)
             response = super().dispatch(request, *args, **kwargs)
         except Unauthorized:
-            response = to_sign_in(request)
+            response = fragment_to_sign_in(request) if self.is_fragment else to_sign_in(request)
         except PasswordChangeRequired:
             response = HttpResponseRedirect(_with_next("portal:password", request))
         except HavenError as error:
@@ -119,8 +119,7 @@ class Page(View):
     @property
     def is_fragment(self) -> bool:
         """Whether htmx asks, for a part of the page; a restored history wants all of it."""
-        headers = self.request.headers
-        return headers.get("HX-Request") == "true" and headers.get("HX-History-Restore-Request") != "true"
+        return is_fragment(self.request)
 
     def render(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
         """The page. `template`: below templates/haven_portal. A form that came back has status 422."""
@@ -215,12 +214,29 @@ def error_page(
         "reason": explain(error) if error is not None and not isinstance(error, _SILENT) else reason,
         "request_id": request.META.get("HTTP_X_REQUEST_ID", ""),
     }
-    return render_page(request, f"errors/{known}.html", context, actor=actor, status=status)
+    # a part of a page gets a part; htmx puts it where the answer would have stood
+    template = "errors/part.html" if is_fragment(request) else f"errors/{known}.html"
+    return render_page(request, template, context, actor=actor, status=status)
 
 
 def to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
     """To the sign-in page, and from there back here."""
     return HttpResponseRedirect(_with_next("portal:sign-in", request))
+
+
+def fragment_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """The same for a page that asks for a part of itself after its session is over: all of it goes, and comes back."""
+    here = urlsplit(request.headers.get("HX-Current-URL", ""))
+    back = f"{here.path}?{here.query}" if here.query else here.path
+    response = HttpResponse(status=401)
+    response["HX-Redirect"] = f"{reverse('portal:sign-in')}?{urlencode({'next': back or reverse('portal:home')})}"
+    return response
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks, for a part of the page; a restored history wants all of it."""
+    headers = request.headers
+    return headers.get("HX-Request") == "true" and headers.get("HX-History-Restore-Request") != "true"
 
 
 def see_other(url: str) -> HttpResponseRedirect:

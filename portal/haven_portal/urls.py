@@ -1,25 +1,30 @@
 """Pages. Names of things stand in addresses, never ids; `/-/` can't be part of a repository's name and ends it."""
 
-from django.urls import include, path, register_converter
+from django.urls import URLPattern, URLResolver, include, path, register_converter
 from django.urls.converters import IntConverter
 
 from haven_portal import assets
 from haven_portal.views import (
     activity,
+    artifact,
+    artifact_changes,
     harbor,
+    history,
     home,
     immutability,
     labels,
     members,
     preferences,
-    project,
     projects,
     quotas,
+    repositories,
+    repository,
     robots,
     search,
     settings,
     sign_in,
     style_guide,
+    trash,
 )
 
 
@@ -43,12 +48,64 @@ class Number(IntConverter):
     regex = r"[0-9]{1,18}"
 
 
+class RepositoryName(ProjectName):
+    """A repository's name below its project, slashes included; no part of it can be `-`, so `/-/` ends it."""
+
+    regex = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+
+
+class Reference(ProjectName):
+    """A tag, or a digest."""
+
+    regex = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha(?:256|512):[0-9a-f]{64,128}"
+
+
+class ImageProject(ProjectName):
+    """A project's name at the beginning of an address; what is below these is ours, or programs'."""
+
+    regex = rf"(?!(?:api|c|harbor|projects|service|static|v2)/){ProjectName.regex}"
+
+
+class TrashKey(ProjectName):
+    """Something in the trash."""
+
+    regex = r"(?:artifact|tag|repository)-[0-9]{1,18}"
+
+
 register_converter(ProjectName, "project")
+register_converter(RepositoryName, "repo")
+register_converter(Reference, "artifact")
+register_converter(ImageProject, "image")
+register_converter(TrashKey, "trash")
 register_converter(Number, "number")
 
 app_name = "portal"
-_in_project = [
-    path("", project.Repositories.as_view(), name="project"),
+_in_artifact = [
+    path("", artifact.Overview.as_view(), name="artifact"),
+    path("activity", artifact.ArtifactActivity.as_view(), name="artifact-activity"),
+    path("copy", artifact_changes.CopyTo.as_view(), name="artifact-copy"),
+    path("delete", artifact_changes.DeleteArtifact.as_view(), name="artifact-delete"),
+    path("labels", artifact_changes.Labels.as_view(), name="artifact-labels"),
+    path("labels/remove", artifact_changes.RemoveLabel.as_view(), name="artifact-label-remove"),
+    path("layers", artifact.Layers.as_view(), name="artifact-layers"),
+    path("manifest", artifact.ManifestPage.as_view(), name="artifact-manifest"),
+    path("referrers", artifact.Referrers.as_view(), name="artifact-referrers"),
+    path("used-by", artifact.UsedBy.as_view(), name="artifact-used-by"),
+    path("values", artifact.Values.as_view(), name="artifact-values"),
+]
+_in_repository: list[URLPattern | URLResolver] = [
+    path("", repository.Tags.as_view(), name="repository"),
+    path("a/<artifact:reference>/", include(_in_artifact)),
+    path("about", repository.About.as_view(), name="repository-about"),
+    path("compare", history.Compare.as_view(), name="compare"),
+    path("delete", repositories.DeleteRepository.as_view(), name="repository-delete"),
+    path("delete-tags", repository.DeleteTags.as_view(), name="tags-delete"),
+    path("history", history.History.as_view(), name="tag-history"),
+    path("history/roll-back", history.RollBack.as_view(), name="tag-roll-back"),
+    path("tag", repository.NameArtifact.as_view(), name="tag-new"),
+]
+_in_project: list[URLPattern | URLResolver] = [
+    path("", repositories.Repositories.as_view(), name="project"),
     path("activity", activity.ProjectActivity.as_view(), name="project-activity"),
     path("immutability", immutability.Rules.as_view(), name="project-immutability"),
     path("immutability/-/new", immutability.NewRule.as_view(), name="project-rule-new"),
@@ -63,6 +120,7 @@ _in_project = [
     path("members/-/candidates", members.Candidates.as_view(), name="project-member-candidates"),
     path("members/<number:member_id>/remove", members.RemoveMember.as_view(), name="project-member-remove"),
     path("members/<number:member_id>/role", members.ChangeRole.as_view(), name="project-member-role"),
+    path("repos/<repo:repository>/-/", include(_in_repository)),
     path("robots", robots.Robots.as_view(), name="project-robots"),
     path("robots/-/new", robots.NewRobot.as_view(), name="project-robot-new"),
     path("robots/<number:robot_id>/delete", robots.DeleteRobot.as_view(), name="project-robot-delete"),
@@ -72,6 +130,9 @@ _in_project = [
     path("settings/access", settings.Access.as_view(), name="project-access"),
     path("settings/delete", settings.Delete.as_view(), name="project-delete"),
     path("settings/quota", settings.Limit.as_view(), name="project-quota"),
+    path("trash", trash.Trash.as_view(), name="project-trash"),
+    path("trash/restore", trash.Restore.as_view(), name="trash-restore"),
+    path("trash/<trash:key>/purge", trash.Purge.as_view(), name="trash-purge"),
 ]
 urlpatterns = [
     path("", home.Home.as_view(), name="home"),
@@ -96,4 +157,7 @@ urlpatterns = [
     path("sign-in", sign_in.SignIn.as_view(), name="sign-in"),
     path("sign-out", sign_in.SignOut.as_view(), name="sign-out"),
     path("static/<str:version>/<str:name>", assets.serve, name="asset"),
+    # what an image is called, with https:// in front: no other address has a colon or an at sign
+    path("<image:project>/<repo:repository>:<artifact:reference>", search.Jump.as_view(), name="jump"),
+    path("<image:project>/<repo:repository>@<artifact:reference>", search.Jump.as_view(), name="jump-digest"),
 ]

@@ -14,9 +14,11 @@ from haven_core.errors import (
     ProjectInUse,
     ProjectUnknown,
     QuotaExceeded,
+    TagImmutable,
     TooManyRequests,
 )
 from haven_core.policies.writes import ReadOnly
+from haven_registry.errors import ManifestReferenced, ManifestUnknown, RepositoryUnknown, TagUnknown
 
 _BY_CLASS: dict[type[HavenError], str | Promise] = {
     ReadOnly: _("The system is in read-only mode: nothing can be changed at the moment."),
@@ -26,6 +28,11 @@ _BY_CLASS: dict[type[HavenError], str | Promise] = {
     InUse: _("Something still refers to it."),
     NotFound: _("It does not exist any more."),
     Forbidden: _("You may not do this."),
+    TagImmutable: _("A rule of the project makes this tag immutable."),
+    ManifestReferenced: _("An index names it. Delete the index first."),
+    ManifestUnknown: _("It does not exist any more."),
+    RepositoryUnknown: _("It does not exist any more."),
+    TagUnknown: _("It does not exist any more."),
 }
 ROLES: dict[str, str | Promise] = {
     NAMES[Role.PROJECT_ADMIN]: _("Project admin"),

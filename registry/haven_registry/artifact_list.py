@@ -21,6 +21,7 @@ from haven_registry.errors import ManifestUnknown
 from haven_registry.models import ArtifactLabel, Manifest, ManifestChild, PullDaily, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
+from haven_registry.oci.media_types import INDEX_TYPES
 from haven_registry.services.details import load_details
 from haven_registry.storage.driver import StorageDriver
 
@@ -48,7 +49,7 @@ TAGS = Listing(
     sorts={"id": "id", "name": "name", "push_time": "updated_at"},
     order=("-updated_at", "-id"),
 )
-_COLUMNS = (
+ROW_COLUMNS = (
     "id", "repository_id", "digest", "media_type", "artifact_type", "config_media_type", "kind", "payload_size",
     "total_size", "pushed_at",
 )  # fmt: skip
@@ -118,7 +119,7 @@ def list_artifacts(
 ) -> tuple[list[ArtifactView], int]:
     """A page of a repository's artifacts, and the number of all. Raises BadRequest."""
     found = _asked_for(Manifest.objects.filter(repository_id=repository_id), query)
-    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)]
+    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*ROW_COLUMNS)]
     return _views(rows, driver, parts), found.count()
 
 
@@ -134,7 +135,7 @@ def list_project_artifacts(
         )
         numbered: Any = found.annotate(number=newest)
         found = Manifest.objects.filter(id__in=numbered.filter(number=1).values("id"))
-    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)]
+    rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*ROW_COLUMNS)]
     return _views(rows, driver, parts), found.count()
 
 
@@ -150,7 +151,7 @@ def _asked_for(manifests: "QuerySet[Manifest]", query: ListQuery) -> "QuerySet[M
 def find_artifact(repository_id: int, reference: str) -> ManifestRow:
     """A live manifest by tag or digest. Raises ManifestUnknown."""
     manifests = Manifest.objects.filter(_named(repository_id, reference), repository_id=repository_id, deleted_at=None)
-    row = manifests.values_list(*_COLUMNS).first()
+    row = manifests.values_list(*ROW_COLUMNS).first()
     if row is None:
         raise ManifestUnknown(f"artifact {reference[:200]} not found")
     return ManifestRow(*row)
@@ -184,12 +185,17 @@ def pulled_tags(rows: Sequence[ManifestRow]) -> dict[tuple[int, str], datetime]:
     }
 
 
+def has_digest(text: str) -> Q:
+    """Manifests of that digest; what is no digest is that of none."""
+    try:
+        return Q(digest=str(Digest.parse(text)))
+    except DigestInvalid:
+        return Q(pk__in=())
+
+
 def _named(repository_id: int, reference: str) -> Q:
     if ":" in reference:
-        try:
-            return Q(digest=str(Digest.parse(reference)))
-        except DigestInvalid:
-            return Q(pk__in=())
+        return has_digest(reference)
     if "\0" in reference:
         return Q(pk__in=())
     tags = Tag.objects.filter(repository_id=repository_id, name=reference)
@@ -201,7 +207,7 @@ def _views(rows: Sequence[ManifestRow], driver: StorageDriver, parts: Parts) -> 
         return []
     ids = [row.id for row in rows]
     details = load_details(ids, driver)
-    children, below = _children(ids)
+    children, below = _children([row.id for row in rows if row.media_type in INDEX_TYPES])
     pulled = pulled_tags(rows)
     last: dict[int, datetime] = {}
     for (row_id, _), moment in pulled.items():
@@ -229,6 +235,8 @@ def _children(ids: Collection[int]) -> tuple[dict[int, dict[str, int]], dict[int
     """Ids of children by parent and digest, and the bytes of each parent's."""
     children: dict[int, dict[str, int]] = {}
     sizes: dict[int, int] = {}
+    if not ids:
+        return children, sizes
     columns = ("parent_id", "child_id", "child__digest", "child__payload_size", "child__total_size")
     for parent, child, digest, payload, total in ManifestChild.objects.filter(parent_id__in=ids).values_list(*columns):
         children.setdefault(parent, {})[digest] = child

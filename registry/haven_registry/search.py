@@ -1,5 +1,6 @@
 """Finding repositories by a part of their name, and adding up what there is. Reads only."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from django.db.models import Count, Q, Sum
 from haven_core.domain.actor import Actor
 from haven_core.rbac.access import projects_allowing
 from haven_core.rbac.permissions import Action, Permission, Resource
-from haven_registry.models import Blob, Manifest, PullDaily, Repository
+from haven_registry.models import Blob, Manifest, PullDaily, Repository, Tag
 
 _LIST = Permission(Resource.REPOSITORY, Action.LIST)
 
@@ -25,6 +26,52 @@ class FoundByName:
     is_public: bool
     artifacts: int
     pulls: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundArtifact:
+    """A live artifact that was found by a tag, or, with tag '', by its digest. repository: its full name."""
+
+    repository: str
+    tag: str
+    digest: str
+    type: str
+
+
+_DIGEST = re.compile(r"(?:(sha256|sha512):)?([0-9a-f]{6,128})")
+_DIGITS = {"sha256": 64, "sha512": 128}
+_READ = Permission(Resource.ARTIFACT, Action.READ)
+
+
+def search_tags(actor: Actor, text: str, *, limit: int) -> list[FoundArtifact]:
+    """The first `limit` tags, by name, that begin with `text` and that the actor may see. Two statements at most."""
+    if not text or "\0" in text:
+        return []
+    tags: Any = Tag.objects.filter(
+        name__gte=text, name__lt=text + "\x7f", repository__deleted_at=None, manifest__deleted_at=None,
+        repository__project_id__in=projects_allowing(actor, _READ).values("id"),
+    )  # fmt: skip
+    columns = ("repository__full_name", "name", "manifest__digest", "manifest__kind")
+    return [FoundArtifact(*row) for row in tags.order_by("name", "id").values_list(*columns)[:limit]]
+
+
+def search_artifacts(actor: Actor, text: str, *, limit: int) -> list[FoundArtifact]:
+    """The first `limit` artifacts whose digest begins with `text`, at least six digits with or without `sha256:`, and that
+    the actor may see. Two statements at most, by an index."""
+    found = _DIGEST.fullmatch(text.lower())
+    if found is None:
+        return []
+    ranges = Q(pk__in=())
+    for algorithm, digits in _DIGITS.items():
+        if found[1] in (None, algorithm) and len(found[2]) <= digits:
+            first, last = (f"{algorithm}:{found[2].ljust(digits, fill)}" for fill in "0f")
+            ranges |= Q(digest__gte=first, digest__lte=last)
+    manifests: Any = Manifest.objects.filter(
+        ranges, deleted_at=None, repository__deleted_at=None,
+        repository__project_id__in=projects_allowing(actor, _READ).values("id"),
+    )  # fmt: skip
+    rows = manifests.order_by("digest", "id").values_list("repository__full_name", "digest", "kind")[:limit]
+    return [FoundArtifact(repository, "", digest, kind) for repository, digest, kind in rows]
 
 
 def search_repositories(actor: Actor, text: str, *, limit: int) -> list[FoundByName]:

@@ -13,7 +13,7 @@ from haven_core.accounts import csrf
 from haven_core.domain.roles import Role
 from haven_core.projects.models import ProjectMember
 from haven_core.projects.services import create_project
-from tests.api.conftest import PASSWORD, fresh_process, projects, users  # noqa: F401  # fixtures
+from tests.api.conftest import PASSWORD, fresh_process, projects, site, users  # noqa: F401  # fixtures
 
 MOST_QUERIES = 12
 

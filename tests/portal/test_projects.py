@@ -29,7 +29,10 @@ def test_who_sees_which(signed_in: SignedIn, projects: dict[str, int], browser: 
 
 def test_harbors_addresses_lead_here(signed_in: SignedIn, projects: dict[str, int], browser: Browser) -> None:
     guest, number = signed_in("guest"), projects["private"]
-    assert guest.get(f"/harbor/projects/{number}/repositories/x/artifacts-tab")["Location"] == "/projects/private/"
+    assert (
+        guest.get(f"/harbor/projects/{number}/repositories/x/artifacts-tab")["Location"]
+        == "/projects/private/repos/x/-/"
+    )
     assert guest.get(f"/harbor/projects/{number}/members")["Location"] == "/projects/private/members"
     assert guest.get("/harbor/projects")["Location"] == "/projects/"
     assert browser.get("/account/sign-in")["Location"] == "/sign-in"

@@ -66,6 +66,13 @@ def tag_protection(project_id: int, repository: str) -> Callable[[str], bool] | 
     return lambda tag: any(rule.protects(repository, tag) for rule in rules)
 
 
+def would_protect(repository: Selector, tag: Selector) -> Callable[[str, str], bool]:
+    """Whether a rule of these selectors means a tag (its repository's name below the project, and its own). Raises
+    BadRequest for selectors that can't be used."""
+    _check(repository, tag)
+    return _Compiled(repository, tag).protects
+
+
 def refuse_immutable(repository: hooks.HeldRepository, tags: Iterable[str]) -> None:
     """The hook: raises TagImmutable when one of the existing tags is immutable."""
     is_immutable = tag_protection(repository.project_id, repository.name)

@@ -97,11 +97,12 @@ def short_digest(digest: str) -> str:
 
 
 @register.simple_tag
-def bar(value: int, total: int | None, label: str, second: int = 0) -> SafeString:
-    """A bar of `value`, and behind it `second`, out of `total`; red beyond 85 %. label: for who can't see it."""
+def bar(value: int, total: int | None, label: str, second: int = 0, *, plain: bool = False) -> SafeString:
+    """A bar of `value`, and behind it `second`, out of `total`; red beyond 85 %, unless it is plain. label: for who
+    can't see it."""
     whole = max(total or 0, value + second, 1)
     width, more = 100 * value / whole, 100 * second / whole
-    kind = "bar thin warn" if total and value >= 0.85 * total else "bar thin"
+    kind = "bar thin warn" if total and value >= 0.85 * total and not plain else "bar thin"
     return format_html(
         '<svg class="{}" viewBox="0 0 100 1" preserveAspectRatio="none" role="img" aria-label="{}">'
         '<rect class="main-part" width="{}" height="1"/><rect class="second-part" x="{}" width="{}" height="1"/></svg>',

@@ -17,6 +17,9 @@ from haven_core.errors import BadRequest, Conflict, NotFound
 from haven_core.policies.immutability import RuleView, create_rule, delete_rule, list_rules, update_rule
 from haven_core.rbac.permissions import Action, Resource
 from haven_portal.views.project import ProjectPage
+from haven_registry.rule_preview import Preview, preview_rule
+
+_SHOWN = 50  # tags of a preview
 
 _PATTERN = _("* is anything but a slash, ** anything, {a,b} one of them.")
 
@@ -47,7 +50,7 @@ class RulePage(ProjectPage):
     tab = "project-immutability"
     needs = (Resource.IMMUTABLE_TAG, Action.LIST)
 
-    def show(self, form: RuleForm | None = None, status: int = 200) -> HttpResponse:
+    def show(self, form: RuleForm | None = None, status: int = 200, *, preview: Preview | None = None) -> HttpResponse:
         """The rules, with the dialog for a new one."""
         rules, _total = list_rules(self.project.project_id)
         return self.render(
@@ -56,10 +59,20 @@ class RulePage(ProjectPage):
             rules=rules,
             form=form or RuleForm(),
             is_open=form is not None,
+            preview=preview,
             may_create=self.may(Resource.IMMUTABLE_TAG, Action.CREATE),
             may_change=self.may(Resource.IMMUTABLE_TAG, Action.UPDATE),
             may_delete=self.may(Resource.IMMUTABLE_TAG, Action.DELETE),
         )
+
+    def preview(self, form: RuleForm) -> Preview | None:
+        """What the rule in the form would mean now; None for a form that is no rule yet."""
+        if not form.is_valid():
+            return None
+        try:
+            return preview_rule(self.project.project_id, *form.selectors(), limit=_SHOWN)
+        except BadRequest:
+            return None
 
     def rule(self, rule_id: int) -> RuleView:
         """One of this project. Raises NotFound."""
@@ -77,12 +90,18 @@ class Rules(RulePage):
 
 
 class NewRule(RulePage):
-    """GET, POST /projects/{project}/immutability/-/new."""
+    """GET, POST /projects/{project}/immutability/-/new. GET with a rule in the address shows what it would mean."""
 
     needs = (Resource.IMMUTABLE_TAG, Action.CREATE)
 
-    def get(self, _request: HttpRequest) -> HttpResponseBase:
-        return self.show(RuleForm())
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        if "tag_pattern" not in request.GET:
+            return self.show(RuleForm())
+        form = RuleForm(request.GET)
+        preview = self.preview(form)
+        if self.is_fragment:
+            return self.render("project/rule_preview.html", preview=preview)
+        return self.show(form, preview=preview)
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         form = RuleForm(request.POST)

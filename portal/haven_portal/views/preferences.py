@@ -3,11 +3,13 @@
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
+from haven_portal import clients
+from haven_portal.clients import CLIENTS
 from haven_portal.page import THEME_COOKIE, THEMES, Page, safe_next, see_other, set_cookie
 
 
 class Preferences(Page):
-    """POST /-/preferences with `theme` or `language`."""
+    """POST /-/preferences with `theme`, `language` or `client`."""
 
     passes_read_only = True
     works_before_password_change = True
@@ -21,4 +23,6 @@ class Preferences(Page):
             set_cookie(request, response, THEME_COOKIE, theme)
         if (language := request.POST.get("language", "")) in dict(settings.LANGUAGES):
             set_cookie(request, response, settings.LANGUAGE_COOKIE_NAME, language)
+        if (client := request.POST.get("client", "")) in CLIENTS:
+            set_cookie(request, response, clients.COOKIE, client)
         return response

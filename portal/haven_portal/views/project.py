@@ -1,9 +1,10 @@
-"""What all pages of a project share, and its landing page: the repositories."""
+"""What all pages of a project share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext_lazy as _
@@ -11,9 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from haven_core.projects.selectors import ProjectView, find_project
 from haven_core.quotas.selectors import usage_of
 from haven_core.rbac.permissions import Action, Resource, evaluate, require
-from haven_portal.lists import ListState
-from haven_portal.page import Page
-from haven_registry.repository_list import list_repositories
+from haven_portal.page import Page, see_other
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,7 @@ TABS = (
     Tab("project-labels", _("Labels"), Resource.LABEL, Action.LIST),
     Tab("project-robots", _("Robots"), Resource.ROBOT, Action.LIST),
     Tab("project-immutability", _("Immutable tags"), Resource.IMMUTABLE_TAG, Action.LIST),
+    Tab("project-trash", _("Trash"), Resource.ARTIFACT, Action.DELETE),
     Tab("project-activity", _("Audit log"), Resource.LOG, Action.LIST),
     Tab("project-settings", _("Settings"), Resource.PROJECT, Action.UPDATE),
 )
@@ -60,10 +60,14 @@ class ProjectPage(Page):
     def identify(self, request: HttpRequest) -> None:
         """Also: the project, for who may see this page of it. Raises as permissions.require."""
         super().identify(request)
-        project = find_project(self.actor, self.name)
+        project = self.read_project()
         require(self.actor, project, *self.needs)
         assert project is not None  # require refuses None
         self.project = project
+
+    def read_project(self) -> ProjectView | None:
+        """The project, if the caller may see it."""
+        return find_project(self.actor, self.name)
 
     def may(self, resource: Resource, action: Action) -> bool:
         """Whether the caller may do this here: for what a page shows."""
@@ -76,6 +80,14 @@ class ProjectPage(Page):
     def url(self, route: str, *args: object) -> str:
         """The address of a page of this project."""
         return reverse(f"portal:{route}", args=[self.name, *args])
+
+    def done_with_undo(self, message: object, url: str, keys: Sequence[str]) -> HttpResponseRedirect:
+        """After something went into the trash. keys: of what can be taken out again, such as artifact-12."""
+        query = QueryDict(mutable=True)
+        query.setlist("item", list(keys))
+        undo = f"{self.url('trash-restore')}?{query.urlencode()}" if keys else ""
+        self.messages.add(25, str(message), extra_tags=undo)
+        return see_other(url)
 
     @cached_property
     def usage(self) -> tuple[int | None, int] | None:
@@ -94,13 +106,3 @@ class ProjectPage(Page):
 
     def _count(self, tab: Tab) -> int | None:
         return self.project.repository_count if tab.route == "project" else None
-
-
-class Repositories(ProjectPage):
-    """GET /projects/{project}/."""
-
-    def get(self, request: HttpRequest) -> HttpResponseBase:
-        state = ListState.of(request, sorts=("name", "creation_time"), default="-creation_time", filters=("q",))
-        rows, state.total = list_repositories([self.project.project_id], state.query(*state.contains("q", "name")))
-        may_push = self.may(Resource.REPOSITORY, Action.PUSH)
-        return self.render("project/repositories.html", list=state, rows=rows, may_push=may_push)

@@ -61,6 +61,7 @@ class Manifest(models.Model):
                 name="manifest_newest",
             ),
             models.Index(fields=["purge_after"], condition=Q(purge_after__isnull=False), name="manifest_purge"),
+            models.Index(fields=["digest"], name="manifest_by_digest"),  # search, by a prefix
             models.Index(
                 fields=["deleted_with"], condition=Q(deleted_with__isnull=False), name="manifest_deleted_with"
             ),
@@ -112,6 +113,7 @@ class Tag(models.Model):
     class Meta:
         db_table = "tag"
         constraints = [models.UniqueConstraint(fields=["repository", "name"], name="tag_name")]
+        indexes = [models.Index(fields=["name"], name="tag_by_name")]  # search, by a prefix
 
 
 class TagHistory(models.Model):
