@@ -3,6 +3,7 @@
 from django.utils import timezone
 
 from haven_core.labels.models import Label
+from haven_core.projects.models import Project
 from haven_registry import store
 from haven_registry.artifact_list import find_artifact
 from haven_registry.models import ArtifactLabel, Blob, Manifest, Repository, StorageObject, TagHistory
@@ -36,6 +37,8 @@ def push_content(project_id: int, label_id: int) -> dict[str, int]:
     """An image `v1`, `kept`, with a label, which was another before; a signature; an artifact, a tag and a repository in the
     trash. Their ids. All are explained, so that reading them writes nothing."""
     site = _Site(store.driver())
+    owner = Project.objects.get(id=project_id).owner
+    Project.objects.filter(id__in=(site.first, site.second)).update(owner=owner)  # as each that a service makes has
     site.repository = site.new_repository(project_id, "app")
     gone = site.new_repository(project_id, "gone")
     site.push(b"old", "v1", "lost")
