@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from haven_registry import selectors
-from haven_registry.artifact_list import ManifestRow
+from haven_registry.artifact_list import ManifestRow, find_artifact
 from haven_registry.artifacts.details import Details
 from haven_registry.errors import ManifestUnknown
 from haven_registry.oci.descriptor import Descriptor
 from haven_registry.oci.manifest import parse_manifest
 from haven_registry.services.details import load_details
 from haven_registry.storage.driver import StorageDriver
+from haven_registry.tag_list import platform_of, platforms_of
 
 SAME, ADDED, REMOVED, CHANGED = "same", "added", "removed", "changed"
 
@@ -41,11 +42,19 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """From `before` to `after`. parts: in the order of `after`, then what is removed. config: what differs in how it runs
-    and for what; env and labels: every variable and label."""
+    """From `before` to `after`, digests of what was asked for.
+
+    platform: the one whose images are compared, of `platforms`, which both have; '' where the two are compared as they
+        are.
+    parts: in the order of `after`, then what is removed.
+    config: what differs in how it runs and for what.
+    env, labels: every variable and label.
+    """
 
     before: str
     after: str
+    platform: str
+    platforms: Sequence[str]
     parts: Sequence[Part]
     config: Sequence[Value]
     env: Sequence[Value]
@@ -57,22 +66,44 @@ class Comparison:
         return sum(part.size for part in self.parts if part.state == state)
 
 
-def compare_artifacts(before: ManifestRow, after: ManifestRow, driver: StorageDriver) -> Comparison:
-    """Of two live artifacts. Three statements, when both are explained already. Raises ManifestUnknown."""
+def compare_artifacts(
+    before: ManifestRow, after: ManifestRow, driver: StorageDriver, *, platform: str = ""
+) -> Comparison:
+    """Of two live artifacts of one repository. Of an index the image for `platform` is taken, or for the first that both
+    have. Three statements, when both are explained already, and for indexes three more. Raises ManifestUnknown."""
+    asked = (before.digest, after.digest)
     found = load_details([before.id, after.id], driver)
     old, new = found.get(before.id, Details()), found.get(after.id, Details())
+    of_old, of_new = _platforms(before, old), _platforms(after, new)
+    common = [name for name in of_new if name in of_old] if old.children or new.children else []
+    chosen = platform if platform in common else next(iter(common), "")
+    if chosen:
+        before = find_artifact(before.repository_id, of_old[chosen])
+        after = find_artifact(after.repository_id, of_new[chosen])
+        found = load_details([before.id, after.id], driver)
+        old, new = found.get(before.id, Details()), found.get(after.id, Details())
     old_config, new_config = _config_of(old), _config_of(new)
     old_values = {name: old.extra.get(name) for name in _FIELDS} | {name: old_config.get(name) for name in _CONFIG}
     new_values = {name: new.extra.get(name) for name in _FIELDS} | {name: new_config.get(name) for name in _CONFIG}
     return Comparison(
-        before=before.digest,
-        after=after.digest,
+        before=asked[0],
+        after=asked[1],
+        platform=chosen,
+        platforms=common,
         parts=_parts(_descriptors(before), _descriptors(after)),
         config=[value for value in _values(old_values, new_values) if value.state != SAME],
         env=_values(_env(old_config), _env(new_config)),
         labels=_values(_mapping(old_config.get("Labels")), _mapping(new_config.get("Labels"))),
         annotations=_values(old.annotations, new.annotations),
     )
+
+
+def _platforms(row: ManifestRow, details: Details) -> dict[str, str]:
+    """The digest of the image for each platform: an index's children that run somewhere, or the image itself."""
+    if not details.children:
+        return {details.platform: row.digest} if details.platform else {}
+    named = {platform_of(child): child["child_digest"] for child in reversed(details.children)}  # the first counts
+    return {name: named[name] for name in platforms_of("", details.children)}
 
 
 def _descriptors(row: ManifestRow) -> Sequence[Descriptor]:

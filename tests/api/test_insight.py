@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from haven_registry.oci import media_types
 from tests.api.artifacts import APP, CONFIG
 from tests.api.conftest import Call
-from tests.support.documents import digest_of, image, index
+from tests.support.documents import descriptor, digest_of, image, index
 from tests.support.site import Site
 
 
@@ -33,6 +34,37 @@ def test_two_images_are_compared(api: Call, site: Site) -> None:
     assert found["labels"] == [{"state": "same", "name": "x", "a": "1", "b": "1"}]
     same = api("GET", f"{APP}/compare?a=v1&b=v1", user="guest").json()
     assert (same["config"], {part["state"] for part in same["layers"]}) == ([], {"same"})
+
+
+def test_images_of_several_platforms_are_compared_by_one(api: Call, site: Site) -> None:
+    base, old, new = site.upload(b"base"), site.upload(b"old one"), site.upload(b"new")
+    tops = []
+    for layer in (old, new):
+        children = []
+        for number, name in enumerate(("amd64", "arm64")):
+            runtime = site.upload(json.dumps(CONFIG | {"architecture": name, "config": {"Cmd": [layer]}}).encode())
+            payload = image(runtime, base, layer, nonce=number)
+            child = site.put(payload).digest
+            children.append(
+                descriptor(media_types.OCI_MANIFEST, child, len(payload))
+                | {"platform": {"os": "linux", "architecture": name}}
+            )
+        tops.append(site.put(index(manifests=children), f"v{len(tops) + 1}").digest)
+    found = api("GET", f"{APP}/compare?a=v1&b=v2", user="guest").json()
+    assert [found["a"], found["b"], found["platform"], found["platforms"]] == [
+        *tops, "linux/amd64", ["linux/amd64", "linux/arm64"],
+    ]  # fmt: skip
+    assert {(part["state"], part["digest"]) for part in found["layers"]} == {
+        ("same", base), ("added", new), ("removed", old),
+    }  # fmt: skip
+    assert [value["name"] for value in found["config"]] == ["Cmd"]
+    other = api("GET", f"{APP}/compare?a=v1&b=v2&platform=linux/arm64", user="guest").json()
+    assert other["platform"] == "linux/arm64"
+    # a single image meets the one for its platform
+    one = api("GET", f"{APP}/compare?a={children[1]['digest']}&b=v1", user="guest").json()
+    assert (one["platform"], one["same_size"], one["b"]) == ("linux/arm64", 1, tops[0])
+    # what is for no common platform is compared as it is
+    assert api("GET", f"{APP}/compare?a=v1&b=v2&platform=plan9/mips", user="guest").json()["platform"] == "linux/amd64"
 
 
 def test_what_can_not_be_compared(api: Call, site: Site) -> None:

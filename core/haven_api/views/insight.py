@@ -26,7 +26,10 @@ class Compare(ArtifactsView):
     """Two artifacts of a repository. Haven's own extension."""
 
     @extend_schema(
-        parameters=[OpenApiParameter(name, required=True, description="A tag or digest.") for name in ("a", "b")]
+        parameters=[
+            *(OpenApiParameter(name, required=True, description="A tag or digest.") for name in ("a", "b")),
+            OpenApiParameter("platform", description="Whose images are compared, such as linux/arm64."),
+        ]
     )
     def get(self, request: Request, project_name: str, repository_name: str) -> Response:
         """What differs from `a` to `b`: layers with their sizes, config, environment, labels. Haven's own extension."""
@@ -36,11 +39,14 @@ class Compare(ArtifactsView):
         if not all(references):
             raise ValidationError({"a, b": "are required"})
         before, after = (find_artifact(repository.id, str(reference)) for reference in references)
-        found = compare_artifacts(before, after, store.driver())
+        platform = request.query_params.get("platform", "")
+        found = compare_artifacts(before, after, store.driver(), platform=platform)
         return Response(
             {
                 "a": found.before,
                 "b": found.after,
+                "platform": found.platform,
+                "platforms": found.platforms,
                 "same_size": found.bytes_of(SAME),
                 "added_size": found.bytes_of(ADDED),
                 "removed_size": found.bytes_of(REMOVED),

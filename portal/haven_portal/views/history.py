@@ -122,7 +122,7 @@ class Compare(RepositoryPage):
                 except ManifestUnknown:
                     missing.append(reference)
             if not missing:
-                found = compare_artifacts(rows[0], rows[1], store.driver())
+                found = compare_artifacts(rows[0], rows[1], store.driver(), platform=request.GET.get("platform", ""))
         return self.render(
             "repository/compare.html",
             a=a,
