@@ -36,7 +36,7 @@ NO_GRACE = {
     "HAVEN_UPLOAD_TTL_HOURS": "0.05",
     "HAVEN_UNTAGGED_AGE_HOURS": "0.01",
 }
-EMPTY_SECONDS = 120.0  # three times the read grace
+EMPTY_SECONDS = 420.0  # more than haven_gc.sweep.CLAIM: what a killed worker had claimed waits for the end of that
 EVERYWHERE = {"repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}]}
 
 
@@ -157,7 +157,8 @@ def _deleted(siege: Siege, project: str, name: str) -> None:
 
 def _nothing_left(siege: Siege, *, until: float) -> None:
     """Dead bytes outlive their rows by the grace of running downloads, so this looks until it is true or late."""
-    while (found := siege.stack.settle("orphans"))["objects"] and time.monotonic() < until:
+    kinds = ("objects", "sessions", "staged")
+    while any((found := siege.stack.settle("orphans"))[kind] for kind in kinds) and time.monotonic() < until:
         time.sleep(5)
     assert (found["sessions"], found["staged"], found["unknown"]) == (0, [], []), found
     assert (found["objects"], found["live"]) == ([], []), found
