@@ -11,7 +11,7 @@ from haven_registry.models import ArtifactLabel, Manifest, ManifestChild, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
 
-COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
+_COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
 
 
 def is_tagged() -> Q:
@@ -22,13 +22,13 @@ def is_tagged() -> Q:
 def is_accessory() -> Q:
     """Manifests that belong to another: by their subject, or by a tag in Cosign's scheme, if they are what Cosign puts
     there; a tag alone hides no image."""
-    return Q(subject_digest__isnull=False) | Q(Exists(_cosign_tags()))
+    return Q(subject_digest__isnull=False) | Q(Exists(_own_cosign_tags()))
 
 
 def independent(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
     """Those that are no accessory. A condition of its own for each reason, so that PostgreSQL makes an anti-join of the
     one about tags; below an OR it would read all of them and be taken for so costly that it is compiled first."""
-    return manifests.filter(~Q(Exists(_cosign_tags())), subject_digest__isnull=True)
+    return manifests.filter(~Q(Exists(_own_cosign_tags())), subject_digest__isnull=True)
 
 
 def standing_alone(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
@@ -41,10 +41,15 @@ def standing_alone(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
     return manifests.filter(~Q(Exists(hidden)))
 
 
-def _cosign_tags() -> "QuerySet[Tag]":
-    # a range of names in one repository: the unique index answers it, whatever other tags there are
-    named = Tag.objects.filter(repository_id=OuterRef("repository_id"), name__gte="sha256-", name__lt="sha512.")
-    return named.filter(manifest_id=OuterRef("pk"), name__regex=COSIGN_TAGS, manifest__kind__in=kinds.BY_COSIGN_TAG)
+def cosign_tags() -> "QuerySet[Tag]":
+    """Tags in Cosign's scheme whose manifest is what Cosign puts there. A range of names besides: within a repository the
+    unique index answers it, whatever other tags there are."""
+    named = Tag.objects.filter(name__gte="sha256-", name__lt="sha512.", name__regex=_COSIGN_TAGS)
+    return named.filter(manifest__kind__in=kinds.BY_COSIGN_TAG)
+
+
+def _own_cosign_tags() -> "QuerySet[Tag]":
+    return cosign_tags().filter(repository_id=OuterRef("repository_id"), manifest_id=OuterRef("pk"))
 
 
 def tag_condition(condition: Condition) -> Q:

@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
-from haven_registry.artifact_filters import COSIGN_TAGS
+from haven_registry.artifact_filters import cosign_tags
 from haven_registry.artifact_list import ROW_COLUMNS, ManifestRow, has_digest
-from haven_registry.artifacts import kinds
 from haven_registry.errors import ManifestUnknown, RepositoryUnknown
 from haven_registry.models import Manifest, ManifestChild, PullDaily, Repository, RepositoryBlob, Tag
 from haven_registry.oci.media_types import INDEX_TYPES
+from haven_registry.pull_series import daily_pulls
 
 LISTING = Listing(
     filters={
@@ -94,10 +94,7 @@ def _seen() -> "QuerySet[Repository, Repository]":
 def _listed(ids: Collection[int]) -> "QuerySet[Manifest, Manifest]":
     """The artifacts that the lists of these repositories show: artifact_list.base_artifacts, for counting. What is left
     out is looked up once for all repositories, where a question for each manifest takes eight times as long."""
-    cosign = Tag.objects.filter(
-        repository_id__in=ids, name__gte="sha256-", name__lt="sha512.", name__regex=COSIGN_TAGS,
-        manifest__kind__in=kinds.BY_COSIGN_TAG,
-    )  # fmt: skip
+    cosign = cosign_tags().filter(repository_id__in=ids)
     tagged = Tag.objects.filter(manifest_id=OuterRef("child_id"))
     untagged_children = ManifestChild.objects.filter(
         ~Exists(tagged), parent__repository_id__in=ids, parent__media_type__in=INDEX_TYPES, parent__deleted_at=None
@@ -219,10 +216,8 @@ def summarise_repositories(project_id: int, query: ListQuery) -> tuple[list[Repo
     artifacts = _by_repository(_listed(ids), ids, Count("id"))
     sizes = _sizes(ids)
     pulls = pulls_by_day(ids)
-    nothing = (0,) * PULL_DAYS
     return [
-        RepositorySummary(row, pushed, artifacts.get(row_id, 0), kind, tag, *sizes.get(row_id, (0, 0)),
-                          pulls.get(row_id, nothing))
+        RepositorySummary(row, pushed, artifacts.get(row_id, 0), kind, tag, *sizes.get(row_id, (0, 0)), pulls[row_id])
         for row_id, (row, pushed, kind, tag) in ((each, known[each]) for each in ids if each in known)
     ], total  # fmt: skip
 
@@ -239,16 +234,10 @@ def artifact_pulls(repository_id: int, digest: str) -> tuple[int, ...]:
 
 
 def pulls_by_day(repository_ids: Collection[int]) -> dict[int, tuple[int, ...]]:
-    """Pulls of each of PULL_DAYS, the newest last, of those repositories that have any. One statement."""
-    first = _first_day()
-    counted = PullDaily.objects.filter(repository_id__in=repository_ids, day__gte=first)
-    found: dict[int, list[int]] = {}
-    for repository_id, day, pulls in (
-        counted.values_list("repository_id", "day").annotate(number=Sum("pulls")).order_by() if repository_ids else ()
-    ):
-        days = found.setdefault(repository_id, [0] * PULL_DAYS)
-        if 0 <= (day - first).days < PULL_DAYS:  # a clock may be ahead
-            days[(day - first).days] = pulls
+    """Pulls of each of PULL_DAYS, the newest last, of each repository. One statement, or none."""
+    if not repository_ids:
+        return {}
+    found = daily_pulls(repository_ids, days=PULL_DAYS, today=timezone.now().date())
     return {repository_id: tuple(days) for repository_id, days in found.items()}
 
 

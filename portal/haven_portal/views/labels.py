@@ -1,5 +1,7 @@
 """Labels: those of a project, and the global ones, which everybody sees and administrators write."""
 
+from abc import ABC, abstractmethod
+
 from django import forms
 from django.core.validators import RegexValidator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -32,7 +34,7 @@ class LabelForm(forms.Form):
     )  # fmt: skip
 
 
-class LabelPage(Page):
+class LabelPage(Page, ABC):
     """What the pages of both kinds share."""
 
     label_routes = ("labels", "label-new", "label-edit", "label-delete")
@@ -47,9 +49,9 @@ class LabelPage(Page):
         """An address of label_routes."""
         return reverse(f"portal:{self.label_routes[number]}", args=args)
 
+    @abstractmethod
     def may_with_labels(self, action: Action) -> bool:
         """Whether the caller may do this with them."""
-        raise NotImplementedError
 
     def show(self, form: LabelForm | None = None, status: int = 200, editing: LabelView | None = None) -> HttpResponse:
         """The list, with a dialog for a new one or for the one that is edited."""
