@@ -26,7 +26,7 @@ from haven_registry.artifacts.charts import README, VALUES, chart_dependencies
 from haven_registry.artifacts.details import Details
 from haven_registry.insight import artifact_usage, list_blob_uses
 from haven_registry.oci.media_types import INDEX_TYPES
-from haven_registry.repository_list import artifact_pulls, find_named_artifact
+from haven_registry.repository_summary import artifact_pulls, find_named_artifact
 from haven_registry.services.details import load_details
 from haven_registry.storage.errors import StorageError
 from haven_registry.tag_history import TagChange, list_tag_history

@@ -12,7 +12,7 @@ from haven_portal.clients import Registry
 from haven_portal.kinds import kind_of
 from haven_portal.lists import ListState
 from haven_portal.views.project import ProjectPage
-from haven_registry.repository_list import (
+from haven_registry.repository_summary import (
     SUMMARY_SORTS,
     find_repository_row,
     list_names,

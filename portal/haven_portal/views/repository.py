@@ -22,7 +22,7 @@ from haven_registry import store
 from haven_registry.artifact_list import find_artifact
 from haven_registry.errors import ManifestUnknown
 from haven_registry.oci.reference import is_tag
-from haven_registry.repository_list import RepositoryRow, find_repository_row
+from haven_registry.repository_summary import RepositoryRow, find_repository_row
 from haven_registry.services.artifacts import delete_artifact
 from haven_registry.services.repositories import describe_repository
 from haven_registry.services.tags import delete_tag, move_tag

@@ -16,7 +16,7 @@ from haven_registry.artifact_list import find_artifact
 from haven_registry.errors import ManifestUnknown, RepositoryUnknown
 from haven_registry.oci.errors import OciError
 from haven_registry.oci.reference import is_repository_name, parse_reference
-from haven_registry.repository_list import find_repository_row
+from haven_registry.repository_summary import find_repository_row
 from haven_registry.search import search_artifacts, search_repositories, search_tags
 
 MAX_FOUND = 25  # of each kind

@@ -12,7 +12,7 @@ from haven_core.domain.conditions import ListQuery
 from haven_core.domain.selectors import Selector
 from haven_core.models import Project
 from haven_registry.models import PullDaily
-from haven_registry.repository_list import (
+from haven_registry.repository_summary import (
     artifact_pulls,
     find_named_artifact,
     list_names,
