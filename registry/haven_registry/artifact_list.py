@@ -174,8 +174,9 @@ def pulled_tags(rows: Sequence[ManifestRow]) -> dict[tuple[int, str], datetime]:
     """When a manifest (its id) was last pulled by a tag ('': by digest)."""
     ids = {(row.repository_id, row.digest): row.id for row in rows}
     pulls = PullDaily.objects.filter(
-        repository_id__in={row.repository_id for row in rows}, manifest_digest__in=[row.digest for row in rows]
-    )
+        repository_id__in={row.repository_id for row in rows}, manifest_digest__in=[row.digest for row in rows],
+        last_pulled_at__isnull=False,
+    )  # fmt: skip
     columns = ("repository_id", "manifest_digest", "tag_name")
     found = pulls.values_list(*columns).annotate(last=Max("last_pulled_at")).order_by()
     return {

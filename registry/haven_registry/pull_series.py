@@ -9,6 +9,8 @@ from django.db.models import Max, QuerySet, Sum
 
 from haven_registry.models import PullDaily
 
+_Point = tuple[date, int, datetime | None]
+
 MAX_TAGS = 100
 """Tags that are shown, the most pulled first."""
 
@@ -16,7 +18,7 @@ MAX_TAGS = 100
 @dataclass(frozen=True, slots=True)
 class Series:
     """Pulls under one name. daily: a number for each day, the oldest first; total: their sum. pulled_at: the last, None
-    without any."""
+    without any, or when no times are kept."""
 
     name: str
     total: int
@@ -47,7 +49,7 @@ def read_pulls(repository_id: int, *, days: int, today: date, digest: str | None
     named = within.exclude(tag_name="").values_list("tag_name").annotate(total=Sum("pulls"))
     names = [name for name, _ in named.order_by("-total", "tag_name")[:MAX_TAGS]]
     by_name = within.filter(tag_name__in=["", *names]).values_list("tag_name", "day")
-    found: dict[str, list[tuple[date, int, datetime]]] = {}
+    found: dict[str, list[_Point]] = {}
     for name, day, pulls, at in _points(by_name):
         found.setdefault(name, []).append((day, pulls, at))
     everything = _points(within.values_list("day"))
@@ -76,8 +78,8 @@ def _points(rows: "QuerySet[Any, Any]") -> list[Any]:
     return list(rows.annotate(total=Sum("pulls"), last=Max("last_pulled_at")).order_by())
 
 
-def _series(name: str, points: list[tuple[date, int, datetime]], first: date, days: int) -> Series:
+def _series(name: str, points: list[_Point], first: date, days: int) -> Series:
     daily = [0] * days
     for day, pulls, _ in points:
         daily[(day - first).days] = pulls
-    return Series(name, sum(daily), daily, max((at for _, _, at in points), default=None))
+    return Series(name, sum(daily), daily, max((at for _, _, at in points if at is not None), default=None))

@@ -1,6 +1,7 @@
 """The requests that clients make for one pull, through /v2, to a count. The traces are those of tests/api/v2/test_traces
 and of the clients in tests/clients; the queue in between is the tests' own."""
 
+import base64
 import io
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 import redis
 from django.utils import timezone
 
+from haven_core.configuration import services as settings
 from haven_core.domain.actor import Actor
 from haven_core.domain.origin import Origin
 from haven_core.tokens.grants import issue_token
@@ -23,6 +25,8 @@ from haven_registry.services.pull_settling import SETTLE_SECONDS
 from haven_registry.v2 import pulls, recent
 from haven_registry.v2.app import application
 from tests.api.artifacts import push
+from tests.api.conftest import Call
+from tests.api.robots.conftest import project_robot
 from tests.support.documents import index
 from tests.support.site import Site
 from tests.support.valkey import FakeValkey
@@ -35,12 +39,12 @@ class Client:
 
     def __init__(self, actor: Actor, agent: str) -> None:
         scope = Scope("repository", "private/team/app", frozenset({"pull"}))
-        self.token, self.agent = issue_token(actor, [scope]).token, agent
+        self.authorization, self.agent = f"Bearer {issue_token(actor, [scope]).token}", agent
 
     def __call__(self, method: str, reference: str, **more: str) -> int:
         environ: dict[str, Any] = {
             "REQUEST_METHOD": method, "PATH_INFO": f"/v2/private/team/app/manifests/{reference}", "QUERY_STRING": "",
-            "HTTP_HOST": "registry.test", "HTTP_AUTHORIZATION": f"Bearer {self.token}", "REMOTE_ADDR": "192.0.2.7",
+            "HTTP_HOST": "registry.test", "HTTP_AUTHORIZATION": self.authorization, "REMOTE_ADDR": "192.0.2.7",
             "HTTP_USER_AGENT": self.agent, "wsgi.input": io.BytesIO(), "wsgi.url_scheme": "http", **more,
         }  # fmt: skip
         answered: list[str] = []
@@ -94,6 +98,23 @@ def test_what_is_no_pull(site: Site, owner: Actor, queue: FakeValkey, users: dic
     assert [client("HEAD", "v1"), client("HEAD", digest), client("GET", "none")] == [200, 200, 404]
     assert client("GET", "v1", HTTP_IF_NONE_MATCH=f'"{digest}"') == 304
     assert Client(owner, "harbor-registry-client/2.0")("GET", "v1") == 200
+    assert counted(queue) == {}
+    assert PullDaily.objects.count() == 0
+
+
+def test_a_scanner_counts_nothing(site: Site, owner: Actor, queue: FakeValkey, api: Call) -> None:
+    digest = push(site, "v1")
+    made: Any = api("POST", "/robots", project_robot("scanner-x"), user="owner").json()
+    pair = base64.b64encode(f"{made['name']}:{made['secret']}".encode()).decode()
+    scanner = Client(owner, "trivy/0.5")
+    scanner.authorization = f"Basic {pair}"
+    assert [scanner("HEAD", "v1"), scanner("GET", digest)] == [200, 200]
+    assert counted(queue) == {}
+    artifact: Any = api("GET", f"/projects/private/repositories/team%252Fapp/artifacts/{digest}", user="owner").json()
+    assert artifact["pull_time"][:10] == f"{timezone.now():%Y-%m-%d}"
+    settings.update({"scanner_skip_update_pulltime": True})
+    PullDaily.objects.all().delete()
+    assert scanner("GET", digest) == 200
     assert counted(queue) == {}
     assert PullDaily.objects.count() == 0
 

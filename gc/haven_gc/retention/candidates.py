@@ -117,7 +117,8 @@ def load_contents(repository_id: int, is_immutable: Callable[[str], bool] | None
     ):
         protected = is_immutable is not None and is_immutable(name)
         tags.setdefault(manifest_id, []).append(_Tag(name, pushed_at, restored_at is not None, protected))
-    pulls = PullDaily.objects.filter(repository_id=repository_id).values_list("manifest_digest", "tag_name")
+    pulled = PullDaily.objects.filter(repository_id=repository_id, last_pulled_at__isnull=False)
+    pulls = pulled.values_list("manifest_digest", "tag_name")
     parents: dict[int, set[int]] = {}
     links = ManifestChild.objects.filter(parent__repository_id=repository_id, parent__deleted_at=None)
     for child, parent in links.values_list("child_id", "parent_id"):

@@ -120,7 +120,7 @@ class Migration(migrations.Migration):
                 ('tag_name', models.CharField(blank=True, default='', max_length=128)),
                 ('day', models.DateField()),
                 ('pulls', models.BigIntegerField()),
-                ('last_pulled_at', models.DateTimeField()),
+                ('last_pulled_at', models.DateTimeField(blank=True, null=True)),
                 ('repository', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='registry.repository')),
             ],
             options={

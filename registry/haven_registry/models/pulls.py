@@ -13,6 +13,7 @@ class PullDaily(models.Model):
     """Pulls of a manifest on one day (UTC), by the tag asked for ('' when by digest). No key to the manifest: its row must
     not be touched by counting, and the count outlives it.
 
+    pulls, last_pulled_at: 0 and NULL where the configuration says not to count, or not to keep times (services.pulls).
     What is older than the days that are kept is in a row of the day EARLIER, and of the digest GONE once the repository
     has no such manifest: sums stay right, rows do not grow without end (services.pull_days).
     """
@@ -24,7 +25,7 @@ class PullDaily(models.Model):
     tag_name = models.CharField(max_length=128, default="", blank=True)
     day = models.DateField()
     pulls = models.BigIntegerField()
-    last_pulled_at = models.DateTimeField()
+    last_pulled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "pull_daily"

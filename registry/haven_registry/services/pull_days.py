@@ -8,7 +8,7 @@ from django.utils import timezone
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_registry.models import Manifest, PullDaily
-from haven_registry.services.pulls import upsert_pulls
+from haven_registry.services.pulls import latest, upsert_pulls
 
 DAYS_KEPT = 400
 """Days of which each has its own number."""
@@ -41,12 +41,12 @@ def _move(doomed: "QuerySet[PullDaily]", limit: int) -> int:
                 repository_id__in={row[0] for row in rows}, digest__in={row[1] for row in rows}
             ).values_list("repository_id", "digest")
         )
-        sums: dict[tuple[int, str, str, date], tuple[int, datetime]] = {}
+        sums: dict[tuple[int, str, str, date], tuple[int, datetime | None]] = {}
         for repository_id, digest, tag, pulls, at in rows:
             place = (digest, tag) if (repository_id, digest) in there else (PullDaily.GONE, "")
             key = (repository_id, *place, PullDaily.EARLIER)
-            before, latest = sums.get(key, (0, at))
-            sums[key] = (before + pulls, max(at, latest))
+            before, last = sums.get(key, (0, None))
+            sums[key] = (before + pulls, latest(last, at))
         PullDaily.objects.filter(id__in=ids).delete()
         upsert_pulls(sums)
         return len(rows)

@@ -10,6 +10,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import UUID
 
+from haven_core.configuration import selectors as configuration
 from haven_core.db.fields import encode_digest
 from haven_core.domain.origin import Origin
 from haven_registry.models import ManifestChild
@@ -54,9 +55,9 @@ def drain(queue: "redis.Redis", now: float | None = None) -> int:
     workers at once do each other's work, not twice the counting. What is remembered for later batches is in Valkey for
     WINDOW_SECONDS: lost, a pull is counted without its tag, or a child beside its index.
 
-    A batch is `{"id": uuid, "at": time, "reads": [[seconds, repository id, digest, tag or '', name, address, is index],
-    …], "heads": [[seconds, repository id, digest, tag, who], …], "counts": [[repository id, digest, tag or '', day, n],
-    …]}`; what can't be read is logged and dropped.
+    A batch is `{"id": uuid, "at": time, "reads": [[seconds, repository id, digest, tag or '', name, address, is index,
+    is scanner], …], "heads": [[seconds, repository id, digest, tag, who], …], "counts": [[repository id, digest, tag or
+    '', day, n], …]}`; what can't be read is logged and dropped.
     """
     done = 0
     while done < BATCHES_PER_DRAIN:
@@ -83,11 +84,15 @@ def _is_due(batch: Batch | None, now: float) -> bool:
 
 
 def _counted(batch: Batch, settled: dict[Read, Settled]) -> tuple[list[PullCount], list[Pull]]:
-    """One entry a day and tag, and the pulls themselves."""
+    """One entry a day and tag, and the pulls themselves. What a scanner reads moves the time of the last pull only, and
+    not even that by scanner_skip_update_pulltime."""
+    skips_scanners = configuration.value("scanner_skip_update_pulltime")
     numbers: Counter[tuple[int, str, str, date]] = Counter()
     last: dict[tuple[int, str, str, date], datetime] = {}
     pulls = []
     for read in batch.reads:
+        if read.is_scanner and skips_scanners:
+            continue
         _, tag, is_pull = settled[read]
         at = datetime.fromtimestamp(read.at, UTC)
         key = (read.repository_id, read.digest, tag, at.date())
@@ -178,8 +183,8 @@ def _read_batch(text: bytes) -> Batch | None:
             UUID(document["id"]),
             at,
             [
-                Read(float(when), int(repository_id), str(digest), str(tag), str(name), str(address), bool(is_index))
-                for when, repository_id, digest, tag, name, address, is_index in document["reads"]
+                Read(float(when), int(repository_id), str(digest), str(tag), str(name), str(address), *map(bool, kind))
+                for when, repository_id, digest, tag, name, address, *kind in document["reads"]
             ],
             [
                 Head(float(when), int(repository_id), str(digest), str(tag), str(who))

@@ -23,7 +23,8 @@ Key = tuple[int, str, str]
 
 
 class Read(NamedTuple):
-    """A GET of a manifest, `at` seconds since the epoch, by a tag or ''. name, address: whose."""
+    """A GET of a manifest, `at` seconds since the epoch, by a tag or ''. name, address: whose. is_scanner: of a robot
+    that scans."""
 
     at: float
     repository_id: int
@@ -32,6 +33,7 @@ class Read(NamedTuple):
     name: str
     address: str
     is_index: bool
+    is_scanner: bool = False
 
     @property
     def key(self) -> Key:
@@ -55,7 +57,7 @@ class Head(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """A read, under the tag that it was about or ''. is_pull: not when it only followed its index."""
+    """A read, under the tag that it was about or ''. is_pull: not when it only followed its index, and no scanner's."""
 
     read: Read
     tag: str
@@ -79,11 +81,9 @@ class Lately:
 
     def settle(self, read: Read, parents: Collection[str]) -> Settled:
         """What a read was. parents: digests of the indexes in its repository that name it."""
-        if read.tag:
-            return Settled(read, read.tag, is_pull=True)
-        if tag := self._tag_of(read):
-            return Settled(read, tag, is_pull=True)
-        return Settled(read, "", is_pull=not any(self._had(read, parent) for parent in parents))
+        tag = read.tag or self._tag_of(read)
+        is_first = bool(tag) or not any(self._had(read, parent) for parent in parents)
+        return Settled(read, tag, is_pull=is_first and not read.is_scanner)
 
     def _tag_of(self, read: Read) -> str:
         """The tag that its reader asked for last and that was this digest."""

@@ -1,13 +1,14 @@
 """Counting pulls. A pull itself writes nothing: reads gather in memory, wait in Valkey (pull_queue), and arrive here in
 batches."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.utils import timezone
 
+from haven_core.configuration import selectors as configuration
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.domain.origin import Origin
@@ -17,20 +18,21 @@ from haven_registry.models import PullBatch, PullDaily
 QUEUE = "haven:pulls"
 
 _ADD = """(repository_id, manifest_digest, tag_name, day) DO UPDATE SET pulls = pull_daily.pulls + excluded.pulls,
-  last_pulled_at = CASE WHEN pull_daily.last_pulled_at < excluded.last_pulled_at
-                   THEN excluded.last_pulled_at ELSE pull_daily.last_pulled_at END"""
+  last_pulled_at = CASE WHEN excluded.last_pulled_at IS NULL OR pull_daily.last_pulled_at > excluded.last_pulled_at
+                   THEN pull_daily.last_pulled_at ELSE excluded.last_pulled_at END"""
 
 
 class PullCount(NamedTuple):
-    """n pulls of a manifest on one day (UTC), the last of them at last_at; tag: the name asked for, '' when by
-    digest. n is 0 for a child that was read after its index: it was pulled then, and is not counted."""
+    """n pulls of a manifest on one day (UTC), the last of them at last_at (None: its time is not kept); tag: the name
+    asked for, '' when by digest. n is 0 for a child that was read after its index, and for what a scanner read: it was
+    pulled then, and is not counted."""
 
     repository_id: int
     digest: str
     tag: str
     day: date
     n: int
-    last_at: datetime
+    last_at: datetime | None
 
 
 class Pull(NamedTuple):
@@ -46,15 +48,14 @@ class Pull(NamedTuple):
 def apply_pull_batch(batch_id: UUID, counts: Iterable[PullCount], pulls: Sequence[Pull] = ()) -> bool:
     """Add a batch, exactly once: False when it was added before. Repositories that are gone are skipped.
 
-    counts go into the sums, pulls into the outbox.
+    counts go into the sums as far as the configuration has them kept, pulls into the outbox.
 
     Locks: repository (KEY SHARE, by id), pull_daily (upsert, by its key).
     """
-    merged: dict[tuple[int, str, str, date], tuple[int, datetime]] = {}
-    for count in counts:
-        repository_id, digest, tag, day, n, last_at = count
-        before, latest = merged.get((repository_id, digest, tag, day), (0, last_at))
-        merged[repository_id, digest, tag, day] = (before + n, max(latest, last_at))
+    merged: dict[tuple[int, str, str, date], tuple[int, datetime | None]] = {}
+    for repository_id, digest, tag, day, n, last_at in _kept(counts):
+        before, last = merged.get((repository_id, digest, tag, day), (0, None))
+        merged[repository_id, digest, tag, day] = (before + n, latest(last, last_at))
     repositories = sorted({key[0] for key in merged} | {pull.repository_id for pull in pulls})
 
     def work() -> bool:
@@ -82,7 +83,23 @@ def apply_pull_batch(batch_id: UUID, counts: Iterable[PullCount], pulls: Sequenc
     return run_write(work)
 
 
-def upsert_pulls(sums: Mapping[tuple[int, str, str, date], tuple[int, datetime]]) -> None:
+def _kept(counts: Iterable[PullCount]) -> Iterator[PullCount]:
+    """What is left of counts by pull_count_update_disable and pull_time_update_disable (harbor: onPull,
+    src/controller/event/handler/internal/artifact.go)."""
+    is_counted = not configuration.value("pull_count_update_disable")
+    is_timed = not configuration.value("pull_time_update_disable")
+    for count in counts:
+        n, last_at = count.n if is_counted else 0, count.last_at if is_timed else None
+        if n or last_at:
+            yield PullCount(count.repository_id, count.digest, count.tag, count.day, n, last_at)
+
+
+def latest(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The later of two times, of which either may be unknown."""
+    return max((each for each in (one, other) if each is not None), default=None)
+
+
+def upsert_pulls(sums: Mapping[tuple[int, str, str, date], tuple[int, datetime | None]]) -> None:
     """Add numbers of pulls and the times of the last, by repository id, digest, tag and day, inside a transaction.
     Locks: pull_daily (upsert, by its key), repository (KEY SHARE, of new rows)."""
     backend.insert(

@@ -6,12 +6,12 @@ from functools import partial
 from typing import Any
 
 from haven_core.db.connections import on_live_connection
+from haven_core.domain.actor import Actor
 from haven_core.policies.writes import before_write
 from haven_registry.oci.reference import is_repository_name
 from haven_registry.v2 import authorization, blobs, errors, lists, manifests, recent, routes, uploads
 from haven_registry.v2.body import answered
 from haven_registry.v2.http import REASONS, Request, Response
-from haven_registry.v2.pulls import is_scanner
 from haven_registry.v2.routes import Route
 
 _log = logging.getLogger("haven.v2")
@@ -95,8 +95,7 @@ def _on_repository(request: Request, route: Route) -> Response:
     identity = authorization.identify(request, scopes)
     access = authorization.authorize(request, identity, name, action, scopes, allow_expired=endpoint == routes.UPLOAD)
     if request.method in _READS and endpoint != routes.UPLOAD:
-        puller = None if is_scanner(identity.actor) else identity.actor.name
-        read = _reader(endpoint, project, repository, reference, puller)
+        read = _reader(endpoint, project, repository, reference, identity.actor)
         recent.remember(request, read)
         return read(request)
     match endpoint, request.method:
@@ -112,10 +111,10 @@ def _on_repository(request: Request, route: Route) -> Response:
             return uploads.session(request, identity, access, project, repository, reference)
 
 
-def _reader(endpoint: str, project: str, repository: str, reference: str, puller: str | None) -> recent.Read:
+def _reader(endpoint: str, project: str, repository: str, reference: str, actor: Actor) -> recent.Read:
     match endpoint:
         case routes.MANIFEST:
-            return partial(manifests.get, project=project, repository=repository, reference=reference, puller=puller)
+            return partial(manifests.get, project=project, repository=repository, reference=reference, actor=actor)
         case routes.BLOB:
             return partial(blobs.get, project=project, repository=repository, reference=reference)
         case routes.TAGS:

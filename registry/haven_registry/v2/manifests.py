@@ -2,6 +2,7 @@
 
 from urllib.parse import quote
 
+from haven_core.domain.actor import Actor
 from haven_core.domain.origin import Origin
 from haven_core.rbac.access import ProjectAccess
 from haven_registry import selectors
@@ -25,9 +26,8 @@ from haven_registry.v2.preconditions import etag_matches
 MAX_TAGS_PER_PUT = 46  # 8 KiB of request line hold that many of the longest
 
 
-def get(request: Request, project: str, repository: str, reference: str, puller: str | None) -> Response:
-    """HEAD and GET: the stored bytes, unchanged, under the type they were pushed with. puller: None when what it reads
-    is no pull."""
+def get(request: Request, project: str, repository: str, reference: str, actor: Actor) -> Response:
+    """HEAD and GET: the stored bytes, unchanged, under the type they were pushed with."""
     try:
         wanted = parse_reference(reference)
     except DigestUnsupported:
@@ -54,10 +54,9 @@ def get(request: Request, project: str, repository: str, reference: str, puller:
     payload = b"" if is_head else payload_of(found.id)
     if payload is None:
         raise ManifestUnknown(reference)
-    if puller is not None and not (is_head and is_digest):
-        origin = Origin(puller, request.client_address)
+    if not (is_head and is_digest):
         agent = request.environ.get("HTTP_USER_AGENT", "")
-        pulls.note(found, "" if is_digest else reference, origin, agent, is_head=is_head)
+        pulls.note(found, "" if is_digest else reference, actor, request.client_address, agent, is_head=is_head)
     return Response(200, headers, length=found.payload_size) if is_head else Response(200, headers, payload)
 
 

@@ -38,8 +38,8 @@ _SCANNER = "scanner-"  # how Harbor names the robots it makes for scanners
 _log = logging.getLogger("haven.pulls")
 _Key = tuple[int, str, str, int]  # repository id, digest, tag or '', days since the epoch
 _Head = tuple[int, str, str, str]  # repository id, digest, tag, who
-# seconds since the epoch, repository id, digest, tag or '', name, address, whether it is an index
-_Read = tuple[float, int, str, str, str, str, bool]
+# seconds since the epoch, repository id, digest, tag or '', name, address, whether it is an index, whether a scanner's
+_Read = tuple[float, int, str, str, str, str, bool, bool]
 
 
 class PullBuffer:
@@ -56,14 +56,16 @@ class PullBuffer:
         self._client: redis.Redis | None = None
         self._thread: threading.Thread | None = None
 
-    def note(self, found: FoundManifest, tag: str, puller: Origin) -> None:
+    def note(self, found: FoundManifest, tag: str, puller: Origin, *, is_scanner: bool = False) -> None:
         """A GET now, by the tag or ''."""
         now = time.time()
+        is_index = found.media_type in INDEX_TYPES
         with self._lock:
             if len(self._reads) < MAX_READS:
-                is_index = found.media_type in INDEX_TYPES
-                self._reads.append((now, found.repository_id, found.digest, tag, puller.name, puller.address, is_index))
-            else:
+                self._reads.append(
+                    (now, found.repository_id, found.digest, tag, puller.name, puller.address, is_index, is_scanner)
+                )
+            elif not is_scanner:
                 key = (found.repository_id, found.digest, tag, int(now) // _DAY_SECONDS)
                 if key in self._counts or len(self._counts) < MAX_KEYS:
                     self._counts[key] = self._counts.get(key, 0) + 1
@@ -141,18 +143,24 @@ _buffer: PullBuffer | None = None
 
 
 def is_scanner(actor: Actor) -> bool:
-    """Whether a robot is one that Harbor's scanners pull by (`robot$project+scanner-…`): it looks, nobody uses."""
+    """Whether a robot is one that Harbor's scanners pull by (`robot$project+scanner-…`): it looks, nobody uses.
+    So is what Harbor does not count either, if told so (harbor: isScannerUser)."""
     return actor.is_robot and actor.name.rpartition("+")[2].rpartition("$")[2].startswith(_SCANNER)
 
 
-def note(found: FoundManifest, tag: str, puller: Origin, agent: str, *, is_head: bool = False) -> None:
-    """A manifest was read: by GET under the tag asked for or '', or by HEAD under a tag. agent: the User-Agent."""
+def note(found: FoundManifest, tag: str, actor: Actor, address: str, agent: str, *, is_head: bool = False) -> None:
+    """A manifest was read: by GET under the tag asked for or '', or by HEAD under a tag. address: the reader's. agent: the
+    User-Agent."""
     global _buffer  # made at the first pull, after the server forked
     if agent.startswith(REPLICATION_AGENTS):
         return
     if _buffer is None:
         _buffer = PullBuffer(config().redis_url)
-    (_buffer.note_head if is_head else _buffer.note)(found, tag, puller)
+    puller = Origin(actor.name, address)
+    if is_head:
+        _buffer.note_head(found, tag, puller)
+    else:
+        _buffer.note(found, tag, puller, is_scanner=is_scanner(actor))
 
 
 def flush() -> int:

@@ -22,6 +22,16 @@ def pulled(site: Site, digest: str, tag: str, days_ago: int, number: int) -> dat
     return at
 
 
+def test_times_that_are_not_kept(site: Site) -> None:
+    digest = site.push(b"a", "t")
+    for ago in (1, 2):
+        pulled(site, digest, "t", DAYS_KEPT + ago, 3)
+    latest = PullDaily.objects.latest("day")
+    PullDaily.objects.exclude(id=latest.id).update(last_pulled_at=None)
+    assert add_up_old_days(TODAY) == 2
+    assert PullDaily.objects.values_list("pulls", "last_pulled_at").get() == (6, latest.last_pulled_at)
+
+
 def rows() -> set[tuple[str, str, date, int]]:
     return set(PullDaily.objects.values_list("manifest_digest", "tag_name", "day", "pulls"))
 

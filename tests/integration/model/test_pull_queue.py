@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
+from haven_core.configuration import services as settings
 from haven_core.events.models import OutboxEvent
 from haven_registry.models import PullDaily
 from haven_registry.services.pull_queue import BATCHES_AT_ONCE, drain
@@ -26,8 +29,10 @@ class Process:
         self.reads: list[Any] = []
         self.heads: list[Any] = []
 
-    def get(self, at: float, digest: str, tag: str = "", who: str = "anne", *, is_index: bool = False) -> None:
-        self.reads.append([T + at, self.repository, digest, tag, who, "192.0.2.7", is_index])
+    def get(
+        self, at: float, digest: str, tag: str = "", who: str = "anne", *, is_index: bool = False, scans: bool = False
+    ) -> None:
+        self.reads.append([T + at, self.repository, digest, tag, who, "192.0.2.7", is_index, scans])
 
     def head(self, at: float, digest: str, tag: str, who: str = "anne") -> None:
         self.heads.append([T + at, self.repository, digest, tag, who])
@@ -115,6 +120,43 @@ def test_processes_add_up_and_a_batch_counts_once(site: Site) -> None:
     assert drained(queue) == 5
     assert counted(site.repository) == {(digest, "t"): len(texts)}
     assert OutboxEvent.objects.filter(topic="manifest.pulled").count() == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, {"anne": (1, T), "scanner": (0, T + 1)}),
+        ({"scanner_skip_update_pulltime": True}, {"anne": (1, T)}),
+        ({"pull_count_update_disable": True}, {"anne": (0, T), "scanner": (0, T + 1)}),
+        ({"pull_time_update_disable": True}, {"anne": (1, None)}),
+        ({"pull_time_update_disable": True, "pull_count_update_disable": True}, {}),
+    ],
+    ids=["default", "no scanners", "no counts", "no times", "nothing"],
+)
+def test_what_is_kept_is_configured(site: Site, keys: dict[str, bool], expected: dict[str, Any]) -> None:
+    digest = site.push(b"a", "anne", "scanner")
+    settings.update(keys)
+    process = Process(queue := FakeValkey(), site.repository)
+    process.get(0, digest, "anne")
+    process.get(1, digest, "scanner", "robot$first+scanner-x", scans=True)
+    process.flush(1)
+    assert drained(queue) == 1
+    rows = PullDaily.objects.values_list("tag_name", "pulls", "last_pulled_at")
+    assert {tag: (pulls, at and at.timestamp()) for tag, pulls, at in rows} == expected
+    assert OutboxEvent.objects.filter(topic="manifest.pulled").count() == 1  # the audit log has a key of its own
+
+
+def test_times_stand_still_while_they_are_not_kept(site: Site) -> None:
+    digest = site.push(b"a", "t")
+    queue = FakeValkey()
+    process = Process(queue, site.repository)
+    for round_, (is_disabled, kept) in enumerate([(True, None), (False, T + 1), (True, T + 1), (False, T + 3)]):
+        settings.update({"pull_time_update_disable": is_disabled})
+        process.get(round_, digest, "t")
+        process.flush(round_)
+        drained(queue)
+        row = PullDaily.objects.get()
+        assert (row.pulls, row.last_pulled_at and row.last_pulled_at.timestamp()) == (round_ + 1, kept)
 
 
 def test_what_can_not_be_read_is_dropped(site: Site) -> None:
