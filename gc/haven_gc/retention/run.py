@@ -235,10 +235,12 @@ def _decide_anew(plan: Plan, numbers: tuple[int, ...], action: Action, reason: s
 
 
 def _remove_one(repository_id: int, removal: Removal) -> tuple[Action, str] | None:
-    """Into the trash; or what keeps it there. None: it is gone, whoever removed it."""
+    """Into the trash, an artifact with its accessories (ADR 0018); or what keeps it. None: it is gone, whoever removed it."""
     try:
         if removal.tag is None:
-            delete_manifest(repository_id=repository_id, digest=removal.digest, only_with_tags=removal.tags)
+            delete_manifest(
+                repository_id=repository_id, digest=removal.digest, only_with_tags=removal.tags, with_accessories=True
+            )
         else:
             pushed_at = removal.tags[removal.tag]
             delete_tag(repository_id=repository_id, name=removal.tag, only_if_pushed_at=pushed_at)

@@ -111,7 +111,7 @@ def _tags(request: Request, wanted: str | Digest) -> list[str]:
 
 
 def delete(request: Request, identity: Identity, project: str, repository: str, reference: str) -> Response:
-    """DELETE: a tag alone, or a manifest with all its tags; into the trash, 404 from now on."""
+    """DELETE: a tag alone, or a manifest with all its tags; into the trash, 404 from now on. Referrers stay (ADR 0018)."""
     try:
         wanted = parse_reference(reference)
     except OciError as error:

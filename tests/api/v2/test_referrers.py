@@ -105,6 +105,18 @@ def test_subject_after_its_referrers_and_gone_again(client: RegistryClient, repo
     assert listed(client, repository, subject.digest) == []
 
 
+def test_a_delete_takes_no_referrers_and_a_new_push_finds_them(client: RegistryClient, repository: str) -> None:
+    subject = client.push(repository, random_image(), "v1")
+    referrers = [client.push(repository, artifact(subject=subject, artifact_type=kind)) for kind in (SBOM, SIGNATURE)]
+    signature = client.push(repository, random_image(), subject.digest.replace(":", "-") + ".sig")
+    check(client.delete_manifest(repository, subject.digest), 202)
+    check(client.get_manifest(repository, "v1"), 404, "MANIFEST_UNKNOWN")
+    for manifest in (*referrers, signature):
+        check(client.get_manifest(repository, manifest.digest), 200)
+    client.push(repository, subject, "v1")
+    assert [one["digest"] for one in listed(client, repository, subject.digest)] == [one.digest for one in referrers]
+
+
 def test_only_of_this_repository(client: RegistryClient, project: str) -> None:
     subject = random_image()
     client.push(f"{project}/one", artifact(subject=subject))

@@ -16,6 +16,7 @@ from haven_gc.retention import dispatch, run, scheduled
 from haven_registry.models import Manifest, Tag
 from haven_registry.services.restore import restore_manifest
 from tests.integration.model.conftest import Clock
+from tests.integration.model.test_accessories import sign
 from tests.support.documents import index
 from tests.support.site import Site
 
@@ -75,6 +76,31 @@ def test_single_tags(site: Site):
     digest = site.push(b"a", "keep", "go")
     run.run_retention(policy(site, keep("always", 0, tags="keep", untagged=False), mode="tag"), False, run.MANUAL)
     assert (site.tag("keep"), site.tag("go")) == (digest, None)
+
+
+@pytest.mark.parametrize("mode", ["artifact", "tag"])
+def test_accessories_go_and_come_back_with_their_artifact(site: Site, mode: str):
+    digest = site.push(b"a", "v1")
+    below = sign(site, digest)
+    kept = site.push(b"b", "keep")
+    other = site.push(b"o", subject={"mediaType": "x/y", "digest": kept, "size": 1}, artifactType="x/sbom")
+    run.run_retention(policy(site, keep("always", tags="keep", untagged=False), mode=mode), False, run.MANUAL)
+    assert live(site) == {(kept, "keep"), (kept, ""), (other, "")}
+    restore_manifest(repository_id=site.repository, digest=digest)
+    assert all(site.is_live(each) for each in (digest, *below))
+
+
+def test_an_immutable_tag_of_an_accessory_keeps_the_artifact(site: Site):
+    digest = site.push(b"a", "v1")
+    below = sign(site, digest)
+    immutability.create_rule(
+        project_id=site.first, repository=Selector("doublestar", "repoMatches", "**"),
+        tag=Selector("doublestar", "matches", "sha256-*"),
+    )  # fmt: skip
+    run.run_retention(policy(site, keep("latestPushedK", 0)), False, run.MANUAL)
+    assert all(site.is_live(each) for each in (digest, *below))
+    assert site.tag("v1") == digest
+    assert "IMMUTABLE" in RetentionTask.objects.get().log
 
 
 def test_what_was_pushed_since_the_decision_stays(site: Site, monkeypatch: pytest.MonkeyPatch):
