@@ -47,8 +47,11 @@ class Purged(NamedTuple):
     let_go: tuple[int, ...] = ()
 
 
-def purge_manifests(project_id: int, *, evict: bool = False, limit: int = BATCH) -> Purged:
-    """Remove manifests whose restore window is over, parents before children (evict: the oldest trash, window or not).
+def purge_manifests(
+    project_id: int, *, evict: bool = False, until: datetime | None = None, limit: int = BATCH
+) -> Purged:
+    """Remove manifests whose restore window is over, parents before children (evict: the oldest trash, window or not;
+    until: only what was deleted by then).
 
     Locks: manifest (UPDATE, SKIP LOCKED), project_quota.
     """
@@ -61,6 +64,8 @@ def purge_manifests(project_id: int, *, evict: bool = False, limit: int = BATCH)
     free = Manifest.objects.filter(due, ~Q(Exists(is_child)), ~Q(Exists(is_tagged)))
     with write_transaction():
         candidates = free.filter(repository__project_id=project_id).order_by("deleted_at", "id")
+        if until is not None:
+            candidates = candidates.filter(deleted_at__lte=until)
         ids = _lock(candidates.values_list("id")[:limit])
         doomed = dict(free.filter(id__in=ids).values_list("id", "payload_size"))
         if not doomed:
@@ -117,8 +122,9 @@ def purge_project_blobs(project_id: int, candidates: tuple[int, ...] | None = No
     return Purged(len(ids), len(doomed), tuple(blob_id for _, blob_id, _ in doomed))
 
 
-def purge_repository(project_id: int, *, evict: bool = False) -> int:
-    """One bounded step on the oldest trashed repository (evict: window or not) that can get on; returns the rows changed.
+def purge_repository(project_id: int, *, evict: bool = False, until: datetime | None = None) -> int:
+    """One bounded step on the oldest trashed repository (evict: window or not; until: deleted by then) that can get on;
+    returns the rows changed.
 
     The first step ends its restore window. What is below is trashed and made due, for the steps above; what hangs on the
     repository itself is deleted; the row goes when nothing points at it. A cancelled upload goes with its bytes (sweep),
@@ -129,6 +135,8 @@ def purge_repository(project_id: int, *, evict: bool = False) -> int:
     now = timezone.now()
     due = Q(deleted_at__isnull=False) if evict else Q(purge_after__lte=now)
     trashed = Repository.objects.filter(due, project_id=project_id)
+    if until is not None:
+        trashed = trashed.filter(deleted_at__lte=until)
     for repository_id in list(trashed.order_by("deleted_at").values_list("id", flat=True)[:REPOSITORIES_TRIED]):
         with write_transaction():
             if not _lock(trashed.filter(id=repository_id).values_list("id")):

@@ -1,15 +1,16 @@
 """Room for a push: when quota refuses it, the project's trash makes way before its restore window ends."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from haven_core.errors import QuotaExceeded
 from haven_core.models import ProjectQuota
 from haven_core.quotas.services import record_exceeded
-from haven_registry.models import Manifest, ManifestBlob, ProjectBlob, RepositoryBlob
+from haven_registry.models import Manifest, ManifestBlob, ProjectBlob, Repository, RepositoryBlob
 from haven_registry.services.purge import (
     BATCH,
     purge_manifests,
@@ -40,7 +41,8 @@ def with_room(project_id: int, write: Callable[[], _T]) -> _T:
 
 
 def _make_room(project_id: int, requested: int, attempt: int) -> bool:
-    """Free something: what is in nobody's trash any more, then the trash, oldest first, in growing bites."""
+    """Free something: what is in nobody's trash any more, then the trash, oldest first whatever it is, in growing bites.
+    The number of statements does not grow with the trash."""
     if purge_project_blobs(project_id, purge_repository_blobs(project_id, evict=True).let_go).removed:
         return True
     quota = ProjectQuota.objects.filter(project_id=project_id).first()
@@ -50,9 +52,34 @@ def _make_room(project_id: int, requested: int, attempt: int) -> bool:
         return True
     if quota.used_bytes - _reclaimable(project_id) + requested > quota.hard_bytes:
         return False
-    if purge_manifests(project_id, evict=True, limit=min(2 ** (attempt // 2), BATCH)).removed:
+    return _evict(project_id, min(2 ** (attempt // 2), BATCH))
+
+
+def _evict(project_id: int, limit: int) -> bool:
+    """Remove some trash: first what nobody could restore any more, then what was deleted first, be it manifests (up to
+    `limit`) or a repository (a step on it, which ends its window: the next step goes on). False when there is none.
+
+    What is oldest is asked without a lock. The steps lock what they take and ask again, and pass by what others hold.
+    """
+    if purge_manifests(project_id).removed or purge_repository(project_id):
         return True
-    return purge_repository(project_id, evict=True) > 0
+    now = timezone.now()
+    manifest = _oldest(Manifest.objects.filter(repository__project_id=project_id, purge_after__gt=now))
+    repository = _oldest(Repository.objects.filter(project_id=project_id, purge_after__gt=now))
+    is_repository_first = repository is not None and (manifest is None or repository < manifest)
+    if is_repository_first and purge_repository(project_id, evict=True, until=repository):
+        return True
+    if purge_manifests(project_id, evict=True, until=repository, limit=limit).removed:
+        return True
+    # what should have gone first is held by others: whatever there is
+    return (
+        purge_repository(project_id, evict=True) > 0 or purge_manifests(project_id, evict=True, limit=limit).removed > 0
+    )
+
+
+def _oldest(trashed: "QuerySet[Any]") -> datetime | None:
+    found: datetime | None = trashed.aggregate(at=Min("deleted_at"))["at"]
+    return found
 
 
 def _reclaimable(project_id: int) -> int:

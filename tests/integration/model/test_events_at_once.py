@@ -14,6 +14,9 @@ from haven_core.errors import QuotaExceeded
 from haven_core.events import delivery
 from haven_core.events.models import DeliveryCursor, OutboxEvent
 from haven_core.events.outbox import publish
+from haven_core.models import ProjectQuota
+from haven_registry.services.delete import delete_manifest
+from haven_registry.services.repositories import delete_repository
 from tests.integration.model.test_events import drained, told
 from tests.support.documents import digest_of, image
 from tests.support.site import Site
@@ -79,6 +82,34 @@ def test_a_database_moved_to_another_server(site: Site):
     assert sorted(after) == sorted(
         [*before, ("delete", "repository", "first/waits"), ("delete", "repository", "first/new")]
     )
+
+
+def test_parallel_pushes_share_the_trash_of_both_kinds(site: Site):
+    """Eight pushes at once that each need room: no deadlock, and sums stay exact. One that finds all trash in the hands
+    of others may be refused."""
+    for number in range(8):
+        data = b"old %d" % number * 1000
+        if number % 2:
+            other = site.new_repository(site.first, f"old{number}")
+            site.push(data, "t", repository=other)
+            delete_repository(other)
+        else:
+            delete_manifest(repository_id=site.repository, digest=site.push(data, "t"))
+    site.limit(site.used() + 1000)
+
+    def push(number: int) -> bool:
+        try:
+            site.upload(b"new %d" % number * 900)
+        except QuotaExceeded:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert any(list(pool.map(push, range(8))))
+    site.collect()
+    assert site.used() <= ProjectQuota.objects.get(project_id=site.first).hard_bytes
 
 
 def test_parallel_pushes_keep_the_quota_exact(site: Site):

@@ -9,9 +9,20 @@ import pytest
 from haven_core.domain.selectors import Selector
 from haven_core.errors import TagImmutable
 from haven_core.policies import immutability
-from haven_registry.errors import InTrash, ManifestUnknown, TagsTaken
+from haven_registry.errors import InTrash, ManifestUnknown, RepositoryUnknown, TagsTaken
 from haven_registry.models import Manifest, TagHistory
-from haven_registry.services import copying, delete, manifests, purge, restore, rollback, tags, trash
+from haven_registry.services import (
+    copying,
+    delete,
+    manifests,
+    purge,
+    repositories,
+    restore,
+    rollback,
+    room,
+    tags,
+    trash,
+)
 from haven_registry.services.artifacts import delete_artifact
 from haven_registry.services.copying import copy_artifact
 from haven_registry.services.delete import delete_manifest
@@ -168,6 +179,25 @@ def test_garbage_collection_passes_by_what_is_being_restored(site: Site, race: R
     evict = lambda: purge.purge_manifests(site.first, evict=True).removed  # noqa: E731
     assert race((restore, "remember"), bring_back(site, digest), evict) == (["t"], 0)
     assert site.tag("t") == digest
+
+
+def test_an_eviction_passes_by_a_repository_that_is_being_restored(site: Site, race: Race):
+    site.push(b"a" * 1000, "t")
+    repositories.delete_repository(site.repository)
+    come_back = lambda: repositories.restore_repository(site.repository)  # noqa: E731
+    evict = lambda: room._evict(site.first, 1)  # noqa: E731
+    assert race((repositories, "publish_about"), come_back, evict) == (None, False)
+    assert site.tag("t") is not None
+
+
+def test_a_repository_that_is_being_evicted_does_not_come_back(site: Site, race: Race):
+    site.push(b"a" * 1000, "t")
+    repositories.delete_repository(site.repository)
+    come_back = lambda: repositories.restore_repository(site.repository)  # noqa: E731
+    evicted, refused = race((purge, "_empty"), lambda: room._evict(site.first, 1), come_back)
+    assert (evicted, isinstance(refused, RepositoryUnknown)) == (True, True)
+    site.collect()
+    assert site.used() == 0
 
 
 # ---------------------------------------------------------------- immutability
