@@ -15,6 +15,7 @@ from haven_gc import collect as collector
 from haven_gc import sweep as sweeper
 from haven_gc import uploads
 from haven_gc.retention.run import find_due_executions, run_execution
+from haven_registry.services.history import forget_old_history
 from haven_registry.services.pull_days import add_up_gone_manifests, add_up_old_days
 from haven_registry.services.pulls import forget_pull_batches
 from haven_registry.store import driver
@@ -40,7 +41,8 @@ def collect_due() -> dict[str, int]:
 
 @shared_task(name="haven_gc.tasks.scan", expires=3600)
 def scan() -> dict[str, int]:
-    """Look through every project for what no hint leads to (left by a crash, or by a row that was locked)."""
+    """Look through every project for what no hint leads to (left by a crash, or by a row that was locked). Adds
+    up pulls of purged manifests and forgets old history of tags, too."""
     total = Counter[str]()
     for project_id in collector.find_projects():
         for _ in range(100):
@@ -51,6 +53,7 @@ def scan() -> dict[str, int]:
     for _ in range(100):
         if not add_up_gone_manifests():
             break
+    total["tag_history"] = forget_old_history()
     return _report("scanned", total)
 
 

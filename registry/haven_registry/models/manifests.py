@@ -117,7 +117,8 @@ class Tag(models.Model):
 
 
 class TagHistory(models.Model):
-    """A change of what a name means: written with it, never changed but for what keeps a manifest.
+    """A change of what a name means: written with it, never changed but for what keeps a manifest. It goes when it is old
+    (services.history), or with its repository.
 
     digest: what it meant before, NULL when there was no such tag. new_digest: what it means since, NULL when the tag went.
     reason: how. by: the actor's name, '' for Haven itself.
