@@ -14,7 +14,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 _CSS = ("tokens", "base", "layout", "components", "forms", "registry", "phone")
-_JS = ("start", "toast", "copy", "dialog", "menus", "keys", "forms", "pick", "tree")
+_JS = ("start", "toast", "copy", "dialog", "menus", "keys", "session", "forms", "pick", "tree")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _FOR_EVER = "public, max-age=31536000, immutable"
 

@@ -5,9 +5,20 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from haven_core.accounts import passwords
 from haven_core.domain.names import is_project_name
+from haven_core.errors import BadRequest
 
+PASSWORD_RULE = _("8 to 128 characters, with an upper-case letter, a lower-case letter and a digit.")
 UNITS = {"MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
+
+
+def check_password(password: str) -> None:
+    """The service's rule, in the reader's language. Raises ValidationError."""
+    try:
+        passwords.check_rule(password)
+    except BadRequest:
+        raise forms.ValidationError(PASSWORD_RULE) from None
 
 
 class ProjectForm(forms.Form):

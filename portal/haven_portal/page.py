@@ -4,7 +4,7 @@ may run. A page parses, authorises, calls a service or selector, and renders; ru
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from django.contrib.messages.storage.cookie import CookieStorage
 from django.core.exceptions import DisallowedHost
@@ -39,6 +39,7 @@ from haven_portal.words import explain
 
 THEME_COOKIE = "haven_theme"
 THEMES = ("auto", "light", "dark")
+KEYS_COOKIE, KEYS_ON, KEYS_OFF = "haven_keys", "on", "off"
 YEAR_SECONDS = 365 * 86400
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -98,6 +99,9 @@ class Page(View):
             if self.session.must_change_password and not self.works_before_password_change:
                 raise PasswordChangeRequired
             self.actor = self.session.actor
+        whose = unquote(request.headers.get("X-Haven-User", ""))
+        if self.is_fragment and whose and whose != self.actor.name:
+            raise Unauthorized  # the page was somebody's, and shows more, or other things, than this part would
         if self.needs_login:
             self.require_login()
         if request.method not in _READS and not self.passes_read_only:
@@ -187,6 +191,7 @@ def render_page(
         "navigation": sections_for(actor),
         "theme": theme_of(request),
         "themes": THEMES,
+        "has_keys": request.COOKIES.get(KEYS_COOKIE) != KEYS_OFF,
         "language": "zh-Hans" if (get_language() or "").startswith("zh") else "en",
         "registry": registry_host(request),
         "here": request.get_full_path(),
@@ -275,6 +280,16 @@ def set_cookie(request: HttpRequest, response: HttpResponseBase, name: str, valu
 
 
 def _with_next(route: str, request: HttpRequest) -> str:
-    # an address that only takes a form can't be come back to by a link
-    here = request.get_full_path() if request.method in _READS else ""
+    here = _address_of_page(request)
     return reverse(route) + ("?" + urlencode({"next": here}) if here and here != reverse("portal:home") else "")
+
+
+def _address_of_page(request: HttpRequest) -> str:
+    """What a person looks at: an address that only takes a form can't be come back to, but the page of the form can. Its
+    address comes as Referer (secure() lets our own pages have it); '' for another site's."""
+    if request.method in _READS:
+        return request.get_full_path()
+    sent = urlsplit(request.headers.get("Referer", ""))
+    if sent.netloc != request.get_host():
+        return ""
+    return f"{sent.path}?{sent.query}" if sent.query else sent.path

@@ -23,6 +23,7 @@ from haven_portal.views import (
     search,
     settings,
     sign_in,
+    sign_up,
     style_guide,
     trash,
 )
@@ -136,7 +137,9 @@ _in_project: list[URLPattern | URLResolver] = [
 ]
 urlpatterns = [
     path("", home.Home.as_view(), name="home"),
+    path("-/keys", preferences.Keys.as_view(), name="keys"),
     path("-/preferences", preferences.Preferences.as_view(), name="preferences"),
+    path("-/session", sign_in.OneSession.as_view(), name="session"),
     path("-/ui", style_guide.StyleGuide.as_view(), name="style-guide"),
     path("account/sign-in", harbor.HarborPage.as_view(route="sign-in")),
     path("activity", activity.Activity.as_view(), name="activity"),
@@ -156,6 +159,7 @@ urlpatterns = [
     path("search", search.Search.as_view(), name="search"),
     path("sign-in", sign_in.SignIn.as_view(), name="sign-in"),
     path("sign-out", sign_in.SignOut.as_view(), name="sign-out"),
+    path("sign-up", sign_up.SignUp.as_view(), name="sign-up"),
     path("static/<str:version>/<str:name>", assets.serve, name="asset"),
     # what an image is called, with https:// in front: no other address has a colon or an at sign
     path("<image:project>/<repo:repository>:<artifact:reference>", search.Jump.as_view(), name="jump"),

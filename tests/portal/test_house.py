@@ -36,6 +36,20 @@ def test_choices_outlive_the_session(signed_in: Callable[..., Browser]) -> None:
     assert '<html lang="zh-Hans" data-theme="dark">' in browser.text("/sign-in")
 
 
+def test_keys_can_be_switched_off(signed_in: Callable[..., Browser]) -> None:
+    browser = signed_in("root")
+    page = browser.text("/-/keys")
+    assert "<kbd>j</kbd> <kbd>k</kbd>" in page
+    assert "<kbd>g</kbd> <kbd>q</kbd>" in page
+    assert "data-no-keys" not in page
+    assert browser.post("/-/preferences", keys="off", next="/-/keys")["Location"] == "/-/keys"
+    assert "<body data-no-keys" in browser.text("/-/keys")
+    browser.post("/-/preferences", keys="whatever")
+    assert "<body data-no-keys" in browser.text("/projects/")
+    browser.post("/-/preferences", keys="on")
+    assert "data-no-keys" not in browser.text("/projects/")
+
+
 def test_unknown_choices_are_ignored(browser: Browser) -> None:
     browser.post("/-/preferences", theme='"><script>', language="xx")
     assert '<html lang="en" data-theme="auto">' in browser.text("/")

@@ -12,6 +12,7 @@ from haven_core.accounts.sessions import COOKIE
 from haven_core.accounts.throttle import FREE_FAILURES
 from haven_core.audit.entries import API_WRITE
 from haven_core.events.models import OutboxEvent
+from haven_core.projects.models import Project
 from tests.api.conftest import PASSWORD
 from tests.portal.conftest import Browser
 
@@ -101,3 +102,68 @@ def test_a_poll_keeps_no_session_alive(signed_in: Callable[..., Browser]) -> Non
     assert Session.objects.get().expires_at == before
     browser.get("/projects/")
     assert Session.objects.get().expires_at != before
+
+
+def end_sessions() -> None:
+    """As time would."""
+    Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_a_session_that_ended_says_so_and_leads_back(signed_in: Callable[..., Browser]) -> None:
+    browser = signed_in("root")
+    assert "Your session has ended." not in Browser().text("/sign-in")
+    end_sessions()
+    asked = browser.get("/activity?user=x")
+    assert asked["Location"] == "/sign-in?next=%2Factivity%3Fuser%3Dx"
+    assert "Your session has ended. Sign in to go on." in browser.text(asked["Location"])
+    assert browser.sign_in("root")["Location"] == "/"
+    browser.post("/sign-out")
+    assert "Your session has ended." not in browser.text("/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("referer", "back"),
+    [("http://testserver/projects/-/new?x=1", "?next=%2Fprojects%2F-%2Fnew%3Fx%3D1"), ("https://evil.example/a", ""), ("", "")],
+)  # fmt: skip
+def test_a_form_sent_too_late_leads_back_to_its_page(
+    signed_in: Callable[..., Browser], referer: str, back: str
+) -> None:
+    browser = signed_in("root")
+    end_sessions()
+    browser.client.defaults["HTTP_REFERER"] = referer
+    assert browser.post("/projects/-/new", name="late")["Location"] == f"/sign-in{back}"
+    assert not Project.objects.filter(name="late").exists()
+
+
+def test_a_part_of_a_page_is_of_the_same_person(signed_in: Callable[..., Browser]) -> None:
+    """Also where nobody would get one: it would show less than the page it goes into."""
+    browser = signed_in("root")
+    part = {"hx-request": "true", "hx-current-url": "http://testserver/projects/?q=a", "x-haven-user": "root"}
+    assert browser.get("/projects/?q=b", **part).status_code == 200
+    for who in ("owner", "nobody%20at%20all"):
+        other = browser.get("/projects/?q=b", **{**part, "x-haven-user": who})
+        assert (other.status_code, other["HX-Redirect"]) == (401, "/sign-in?next=%2Fprojects%2F%3Fq%3Da")
+    end_sessions()
+    assert browser.get("/projects/?q=b", **part).status_code == 401
+    assert browser.get("/projects/?q=b", **{**part, "x-haven-user": ""}).status_code == 200
+
+
+def test_signing_in_above_a_page(signed_in: Callable[..., Browser]) -> None:
+    """What haven.js asks before it sends a form that stood open for long."""
+    part = {"hx-request": "true", "hx-current-url": "/-/session"}
+    browser = signed_in("root")
+    assert browser.get("/-/session", **part).status_code == 204
+    end_sessions()
+    over = browser.get("/-/session", **part)
+    assert (over.status_code, over["HX-Redirect"]) == (401, "/sign-in?next=%2F-%2Fsession")
+    form = browser.get(over["HX-Redirect"], **part).content.decode()
+    assert "<html" not in form
+    assert 'name="next" value="/-/session"' in form
+    browser.client.defaults["HTTP_HX_REQUEST"] = "true"
+    wrong = browser.post("/sign-in", username="root", password="Wrong1word", next="/-/session")
+    assert wrong.status_code == 401
+    assert "The user name or the password is wrong." in wrong.content.decode()
+    assert "<html" not in wrong.content.decode()
+    right = browser.post("/sign-in", username="root", password=PASSWORD, next="/-/session")
+    assert (right.status_code, right["Location"]) == (303, "/-/session")
+    assert browser.get("/-/session").status_code == 204

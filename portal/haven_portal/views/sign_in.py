@@ -8,12 +8,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from haven_core.accounts import passwords
+from haven_core.accounts import policy
 from haven_core.accounts.credentials import verify_basic
 from haven_core.accounts.services import change_own_password
 from haven_core.accounts.sessions import COOKIE, close_session, open_session, set_session_cookie
-from haven_core.errors import BadRequest, Forbidden, TooManyRequests
-from haven_portal.page import Page, safe_next, see_other
+from haven_core.errors import Forbidden, TooManyRequests
+from haven_portal.forms import PASSWORD_RULE, check_password
+from haven_portal.page import Page, safe_next, secure, see_other
 from haven_portal.words import too_many_attempts
 
 
@@ -64,7 +65,27 @@ class SignIn(Page):
         return response
 
     def _show(self, form: SignInForm, status: int = 200) -> HttpResponse:
-        return self.render("account/sign_in.html", form=form, next=safe_next(self.request), status=status)
+        context = {"form": form, "next": safe_next(self.request)}
+        if self.is_fragment:  # haven.js asks for it, above a page whose form waits
+            form.auto_id = "signs-in-%s"
+            return self.render("account/sign_in_part.html", status, **context)
+        # a session that ended by itself leaves its cookie behind; signing out does not
+        is_over = bool(self.request.COOKIES.get(COOKIE)) and self.session is None
+        return self.render(
+            "account/sign_in.html", status, is_over=is_over, may_register=policy.self_registration(), **context
+        )
+
+
+class OneSession(Page):
+    """GET /-/session: 204 while the session stands, else 401; what a form asks before it is sent."""
+
+    needs_login = True
+    works_before_password_change = True
+
+    def get(self, _request: HttpRequest) -> HttpResponseBase:
+        response = HttpResponse(status=204)
+        secure(response)
+        return response
 
 
 class SignOut(Page):
@@ -94,7 +115,7 @@ class PasswordForm(forms.Form):
     )  # fmt: skip
     new = forms.CharField(
         label=_("New password"), strip=False,
-        help_text=_("8 to 128 characters, with an upper-case letter, a lower-case letter and a digit."),
+        help_text=PASSWORD_RULE,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )  # fmt: skip
     again = forms.CharField(
@@ -104,10 +125,7 @@ class PasswordForm(forms.Form):
     def clean_new(self) -> str:
         """By the rule of the service, in the reader's language."""
         new: str = self.cleaned_data["new"]
-        try:
-            passwords.check_rule(new)
-        except BadRequest:
-            raise forms.ValidationError(self.fields["new"].help_text) from None
+        check_password(new)
         if new == self.cleaned_data.get("old"):
             raise forms.ValidationError(gettext("The new password is the old one."))
         return new

@@ -13,7 +13,7 @@ PAGES = (
     "/projects/looks/", "/projects/looks/members", "/projects/looks/members?dialog=add-member", "/projects/looks/labels",
     "/projects/looks/labels?dialog=label", "/projects/looks/robots", "/projects/looks/robots?dialog=new-robot",
     "/projects/looks/immutability?dialog=new-rule", "/projects/looks/activity", "/projects/looks/settings",
-    "/projects/looks/settings/delete", "/me/password", "/-/ui", "/nothing",
+    "/projects/looks/settings/delete", "/me/password", "/-/keys", "/-/ui", "/nothing",
 )  # fmt: skip
 STRANGERS = ("/", "/sign-in", "/projects/")
 WIDTHS = (390, 768, 1440)
