@@ -15,6 +15,7 @@ from django.utils import timezone
 from haven_core.configuration import services as settings
 from haven_core.domain.actor import Actor
 from haven_core.domain.origin import Origin
+from haven_core.events.models import OutboxEvent
 from haven_core.tokens.grants import issue_token
 from haven_core.tokens.keys import ensure_key
 from haven_core.tokens.scopes import Scope
@@ -92,6 +93,19 @@ def test_each_client_counts_one(site: Site, owner: Actor, queue: FakeValkey) -> 
     assert counted(queue) == {(root, "multi"): 2, (single, "single"): 2}
 
 
+def test_one_reader_that_asks_all_the_time_is_told_of_together(site: Site, owner: Actor, queue: FakeValkey) -> None:
+    """Counted exactly, but no event for each of a thousand equal requests a second."""
+    digest = push(site, "v1")
+    client = Client(owner, DOCKER)
+    for _ in range(10):
+        assert client("GET", "v1") == 200
+    assert counted(queue) == {(digest, "v1"): 10}
+    events = OutboxEvent.objects.filter(topic="manifest.pulled").order_by("id")
+    assert [event.payload["times"] for event in events] == [1, 1, 1, 7]
+    Client(owner, DOCKER)("GET", "v1")
+    assert counted(queue) == {(digest, "v1"): 11}
+
+
 def test_what_is_no_pull(site: Site, owner: Actor, queue: FakeValkey, users: dict[str, int]) -> None:
     digest = push(site, "v1")
     client = Client(owner, DOCKER)
@@ -136,7 +150,7 @@ def test_without_valkey_what_was_seen_waits(
     """Whether a batch was lost, or arrived and only the answer was: it counts once."""
     digest = push(site, "v1")
     client = Client(owner, DOCKER)
-    monkeypatch.setattr(pulls, "MAX_READS", 2)
+    monkeypatch.setattr(pulls, "MAX_READS", 1)
 
     def fail(name: str, text: str) -> None:
         if not is_lost:

@@ -80,6 +80,8 @@ def _artifact(operation: str) -> Callable[[Event, Mapping[str, Any]], Entry]:
         named = len(tags) == 1 and operation != "delete"
         reference = f":{tags[0]}" if named else f"@{payload['digest']}"
         detail = payload["digest"] if named else ", ".join(tags)[:128]
+        if payload.get("times", 1) > 1:
+            detail = ", ".join(filter(None, (detail, f"{payload['times']} times")))
         return _entry(event, operation, "artifact", payload["name"] + reference, detail=detail)
 
     return describe

@@ -56,8 +56,8 @@ def drain(queue: "redis.Redis", now: float | None = None) -> int:
     WINDOW_SECONDS: lost, a pull is counted without its tag, or a child beside its index.
 
     A batch is `{"id": uuid, "at": time, "reads": [[seconds, repository id, digest, tag or '', name, address, is index,
-    is scanner], …], "heads": [[seconds, repository id, digest, tag, who], …], "counts": [[repository id, digest, tag or
-    '', day, n], …]}`; what can't be read is logged and dropped.
+    is scanner, times], …], "heads": [[seconds, repository id, digest, tag, who], …], "counts": [[repository id, digest,
+    tag or '', day, n], …]}`; what can't be read is logged and dropped.
     """
     done = 0
     while done < BATCHES_PER_DRAIN:
@@ -96,10 +96,11 @@ def _counted(batch: Batch, settled: dict[Read, Settled]) -> tuple[list[PullCount
         _, tag, is_pull = settled[read]
         at = datetime.fromtimestamp(read.at, UTC)
         key = (read.repository_id, read.digest, tag, at.date())
-        numbers[key] += is_pull
+        numbers[key] += read.times if is_pull else 0
         last[key] = max(at, last.get(key, at))
         if is_pull:
-            pulls.append(Pull(at, read.repository_id, read.digest, tag, Origin(read.name, read.address)))
+            puller = Origin(read.name, read.address)
+            pulls.append(Pull(at, read.repository_id, read.digest, tag, puller, read.times))
     return [*batch.counts, *(PullCount(*key, numbers[key], at) for key, at in last.items())], pulls
 
 
@@ -183,8 +184,18 @@ def _read_batch(text: bytes) -> Batch | None:
             UUID(document["id"]),
             at,
             [
-                Read(float(when), int(repository_id), str(digest), str(tag), str(name), str(address), *map(bool, kind))
-                for when, repository_id, digest, tag, name, address, *kind in document["reads"]
+                Read(
+                    float(when),
+                    int(repository_id),
+                    str(digest),
+                    str(tag),
+                    str(name),
+                    str(address),
+                    bool(is_index),
+                    bool(is_scanner),
+                    int(times),
+                )
+                for when, repository_id, digest, tag, name, address, is_index, is_scanner, times in document["reads"]
             ],
             [
                 Head(float(when), int(repository_id), str(digest), str(tag), str(who))

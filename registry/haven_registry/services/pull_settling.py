@@ -24,7 +24,7 @@ Key = tuple[int, str, str]
 
 class Read(NamedTuple):
     """A GET of a manifest, `at` seconds since the epoch, by a tag or ''. name, address: whose. is_scanner: of a robot
-    that scans."""
+    that scans. times: how many equal reads this one stands for."""
 
     at: float
     repository_id: int
@@ -34,6 +34,7 @@ class Read(NamedTuple):
     address: str
     is_index: bool
     is_scanner: bool = False
+    times: int = 1
 
     @property
     def key(self) -> Key:

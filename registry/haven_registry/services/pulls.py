@@ -36,13 +36,14 @@ class PullCount(NamedTuple):
 
 
 class Pull(NamedTuple):
-    """One pull of a manifest: an event "manifest.pulled"."""
+    """A pull of a manifest, or that many equal ones at once: an event "manifest.pulled"."""
 
     at: datetime
     repository_id: int
     digest: str
     tag: str
     puller: Origin
+    times: int = 1
 
 
 def apply_pull_batch(batch_id: UUID, counts: Iterable[PullCount], pulls: Sequence[Pull] = ()) -> bool:
@@ -112,6 +113,7 @@ def _event(pull: Pull, project_id: int, full_name: str) -> tuple[datetime, dict[
     payload = {
         "repository": pull.repository_id, "project": project_id, "name": full_name, "digest": pull.digest,
         "tag": pull.tag, "by": pull.puller.name, "address": pull.puller.address,
+        "times": pull.times,
     }  # fmt: skip
     return pull.at, payload
 

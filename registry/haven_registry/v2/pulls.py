@@ -1,6 +1,6 @@
 """Counting pulls without writing: what was read gathers in memory and leaves in batches.
 
-A pull adds to a list. Every FLUSH_SECONDS a thread takes what there is and appends it, with an id, to a list in Valkey; a
+A pull adds to a dictionary. Every FLUSH_SECONDS a thread takes what there is and appends it, with an id, to a list in Valkey; a
 Celery task settles what was a pull of what (services.pull_settling) and adds each batch to the tables exactly once. A
 killed process loses at most FLUSH_SECONDS of them; without Valkey they stay in memory, and go when it is back.
 """
@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     import redis
 
 MAX_READS = 50_000
-"""Single reads that wait in a process; those beyond are counted as they were asked for, without their reader."""
+"""Different reads that wait in a process; those beyond are counted as they were asked for, without their reader."""
+MAX_APART = 4
+"""Equal reads between two flushes that keep their own moments, and become an event each. Those beyond are told of
+together, as of the moment of the last that has its own: one machine that asks for the same thing again and again."""
 MAX_KEYS = 50_000
 _DAY_SECONDS = 24 * 3600
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -38,8 +41,9 @@ _SCANNER = "scanner-"  # how Harbor names the robots it makes for scanners
 _log = logging.getLogger("haven.pulls")
 _Key = tuple[int, str, str, int]  # repository id, digest, tag or '', days since the epoch
 _Head = tuple[int, str, str, str]  # repository id, digest, tag, who
-# seconds since the epoch, repository id, digest, tag or '', name, address, whether it is an index, whether a scanner's
-_Read = tuple[float, int, str, str, str, str, bool, bool]
+# repository id, digest, tag or '', name, address, whether it is an index, whether a scanner's
+_Read = tuple[int, str, str, str, str, bool, bool]
+_Moments = list[float]  # seconds since the epoch, MAX_APART at most, and then how many more there were
 
 
 class PullBuffer:
@@ -48,7 +52,7 @@ class PullBuffer:
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
         self._lock = threading.Lock()  # of the next three; held for nothing slow
-        self._reads: list[_Read] = []
+        self._reads: dict[_Read, _Moments] = {}
         self._heads: dict[_Head, float] = {}
         self._counts: dict[_Key, int] = {}
         self._sending = threading.Lock()
@@ -60,11 +64,18 @@ class PullBuffer:
         """A GET now, by the tag or ''."""
         now = time.time()
         is_index = found.media_type in INDEX_TYPES
+        read = (found.repository_id, found.digest, tag, puller.name, puller.address, is_index, is_scanner)
         with self._lock:
-            if len(self._reads) < MAX_READS:
-                self._reads.append(
-                    (now, found.repository_id, found.digest, tag, puller.name, puller.address, is_index, is_scanner)
-                )
+            moments = self._reads.get(read)
+            if moments is not None:
+                if len(moments) < MAX_APART:
+                    moments.append(now)
+                elif len(moments) == MAX_APART:
+                    moments.append(1)
+                else:
+                    moments[MAX_APART] += 1
+            elif len(self._reads) < MAX_READS:
+                self._reads[read] = [now]
             elif not is_scanner:
                 key = (found.repository_id, found.digest, tag, int(now) // _DAY_SECONDS)
                 if key in self._counts or len(self._counts) < MAX_KEYS:
@@ -101,7 +112,7 @@ class PullBuffer:
     def _take(self) -> str:
         """A batch of all that has gathered, '' of nothing."""
         with self._lock:
-            reads, self._reads = self._reads, []
+            reads, self._reads = self._reads, {}
             heads, self._heads = self._heads, {}
             counts, self._counts = self._counts, {}
         if not (reads or heads or counts):
@@ -126,7 +137,11 @@ class PullBuffer:
 
 
 def encode_batch(
-    batch_id: uuid.UUID, reads: Iterable[_Read], heads: Mapping[_Head, float], counts: Mapping[_Key, int], now: datetime
+    batch_id: uuid.UUID,
+    reads: Mapping[_Read, _Moments],
+    heads: Mapping[_Head, float],
+    counts: Mapping[_Key, int],
+    now: datetime,
 ) -> str:
     """The text of one batch, as services.pull_queue reads it."""
     rows = [
@@ -134,9 +149,17 @@ def encode_batch(
         for (repository_id, digest, tag, day), number in counts.items()
     ]
     heads_at = [[at, *head] for head, at in heads.items()]
+    reads_at = [[at, *read, times] for read, moments in reads.items() for at, times in _apart(moments)]
     return json.dumps(
-        {"id": str(batch_id), "at": now.isoformat(), "counts": rows, "reads": list(reads), "heads": heads_at}
+        {"id": str(batch_id), "at": now.isoformat(), "counts": rows, "reads": reads_at, "heads": heads_at}
     )
+
+
+def _apart(moments: _Moments) -> Iterator[tuple[float, int]]:
+    """Each moment, and how many equal reads it stands for."""
+    *first, last = moments[:MAX_APART]
+    yield from ((at, 1) for at in first)
+    yield last, 1 + int(sum(moments[MAX_APART:]))
 
 
 _buffer: PullBuffer | None = None

@@ -32,7 +32,7 @@ class Process:
     def get(
         self, at: float, digest: str, tag: str = "", who: str = "anne", *, is_index: bool = False, scans: bool = False
     ) -> None:
-        self.reads.append([T + at, self.repository, digest, tag, who, "192.0.2.7", is_index, scans])
+        self.reads.append([T + at, self.repository, digest, tag, who, "192.0.2.7", is_index, scans, 1])
 
     def head(self, at: float, digest: str, tag: str, who: str = "anne") -> None:
         self.heads.append([T + at, self.repository, digest, tag, who])
