@@ -72,7 +72,8 @@ class EmbeddedOptions:
     registry_workers: int = 2
     uploads_workers: int = 2
     uploads_threads: int = 32
-    core_threads: int = 4
+    core_workers: int = 2
+    core_threads: int = 2
     nginx_workers: int = 2
 
     @property
@@ -148,7 +149,7 @@ def _granian(options: EmbeddedOptions, application: str, *rest: str) -> tuple[st
 
 
 def _registry(options: EmbeddedOptions) -> Process:
-    """Short requests: one thread a worker, since more only contend for the interpreter."""
+    """Reads: one thread a worker, since more only contend for the interpreter."""
     socket = options.run_dir / "registry.sock"
     argv = _granian(
         options, REGISTRY,
@@ -159,7 +160,7 @@ def _registry(options: EmbeddedOptions) -> Process:
 
 
 def _uploads(options: EmbeddedOptions) -> Process:
-    """Bodies: threads that wait for bytes and disks, apart from the short requests."""
+    """Writes and log-ins: threads that wait for bytes, disks and locks, apart from the reads."""
     socket = options.run_dir / "uploads.sock"
     argv = _granian(
         options, REGISTRY,
@@ -177,7 +178,7 @@ def _core(options: EmbeddedOptions) -> Process:
         "--bind", f"unix:{socket}",
         "--umask", "0o077",
         "--worker-class", "gthread",
-        "--workers", "1",
+        "--workers", str(options.core_workers),
         "--threads", str(options.core_threads),
         "--timeout", "60",
         "--graceful-timeout", "8",
