@@ -34,6 +34,7 @@ SHARE = 0.3  # of the capacity
 REPOSITORY = "load/app"
 NO_GRACE = {"HAVEN_RESTORE_WINDOW_DAYS": "0", "HAVEN_GC_GRACE_HOURS": "0"}
 DAY = 86_400
+FILL_LIMIT = 1800.0  # seconds
 FINAL = ("Success", "Error", "Stopped")
 
 
@@ -162,7 +163,7 @@ class Load:
 def _fill(stack: HarmedStack, options: argparse.Namespace) -> None:
     """Rows and files; what is to be collected is not due before tomorrow."""
     code = f"from tests.bench import gc; gc.seed({options.manifests}, {options.blobs}, {options.garbage}, due_in={DAY})"
-    done = stack.command("-c", code, extra={"DJANGO_SETTINGS_MODULE": "haven_project.settings"})
+    done = stack.command("-c", code, extra={"DJANGO_SETTINGS_MODULE": "haven_project.settings"}, limit=FILL_LIMIT)
     assert done.returncode == 0, done.stderr
 
 

@@ -117,8 +117,10 @@ class HarmedStack:
 
     # -- nothing lost --------------------------------------------------------------------------------------------
 
-    def command(self, *words: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run Python with these arguments in the stack's surroundings."""
+    def command(
+        self, *words: str, extra: Mapping[str, str] | None = None, limit: float = COMMAND_LIMIT
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python with these arguments in the stack's surroundings, for `limit` seconds at most."""
         environment = stacks.child_environment(
             {**self.environment, "HAVEN_DATA_DIR": str(self.data_dir), **(extra or {})}
         )
@@ -127,7 +129,7 @@ class HarmedStack:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=COMMAND_LIMIT,
+            timeout=limit,
             check=False,
         )
 
