@@ -1,11 +1,13 @@
 """What belongs to an artifact: manifests with it as their subject, and those under Cosign's tags. Reads only."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
+from haven_core.db import backend
+from haven_core.db.fields import decode_digest, encode_digest
 from haven_registry.artifacts import kinds
-from haven_registry.models import Manifest, Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +27,68 @@ Subjects = Mapping[tuple[int, str], int]
 """Ids of manifests by repository id and digest."""
 
 
+_COLUMNS = "m.repository_id, m.id, m.digest, m.accessory_type, m.payload_size + m.total_size, m.pushed_at"
+
+
 def list_accessories_of(subjects: Subjects) -> dict[int, list[AccessoryView]]:
     """The accessories of manifests; by the subject's id, oldest first. Each once, though it be both a referrer and
-    tagged. Two statements."""
+    tagged. Two statements, or none: SQL text, as every list of artifacts asks them."""
+    if not subjects:
+        return {}
     found: dict[int, dict[int, AccessoryView]] = {}
     repositories, digests = {key[0] for key in subjects}, {key[1] for key in subjects}
-    columns = ("repository_id", "id", "digest", "accessory_type", "payload_size", "total_size", "pushed_at")
-    referrers = Manifest.objects.filter(
-        repository_id__in=repositories, subject_digest__in=digests, deleted_at=None
-    ).values_list("subject_digest", *columns)
-    for subject, repository_id, row_id, digest, kind, payload, total, at in referrers:
-        subject_id = subjects.get((repository_id, subject))
-        if subject_id is not None:
-            view = AccessoryView(row_id, digest, kind, payload + total, at, subject_id, subject)
-            found.setdefault(subject_id, {})[row_id] = view
+    for subject, accessory in _referrers(repositories, digests):
+        _collect(found, subjects, subject, accessory)
+    for name, accessory in _cosign_tagged(repositories, digests):
+        named = kinds.subject_of_tag(name)
+        if named is not None:
+            _collect(found, subjects, named[0], accessory._replace(kind=named[1]))
+    return {subject: [views[row_id] for row_id in sorted(views)] for subject, views in found.items()}
+
+
+class _Accessory(NamedTuple):
+    repository_id: int
+    id: int
+    digest: str
+    kind: str
+    size: int
+    created_at: datetime
+
+
+def _collect(
+    found: dict[int, dict[int, AccessoryView]], subjects: Subjects, subject: str, accessory: _Accessory
+) -> None:
+    subject_id = subjects.get((accessory.repository_id, subject))
+    if subject_id is not None and subject_id != accessory.id:
+        view = AccessoryView(*accessory[1:], subject_id=subject_id, subject_digest=subject)
+        found.setdefault(subject_id, {}).setdefault(accessory.id, view)
+
+
+def _referrers(repositories: Collection[int], digests: Collection[str]) -> Iterator[tuple[str, _Accessory]]:
+    rows = backend.sql(
+        f"SELECT m.subject_digest, {_COLUMNS} FROM manifest m WHERE m.deleted_at IS NULL "
+        f"AND m.repository_id IN ({backend.placeholders(repositories)}) "
+        f"AND m.subject_digest IN ({backend.placeholders(digests)})",
+        *repositories, *map(encode_digest, digests),
+    )  # fmt: skip
+    return ((decode_digest(row[0]), _accessory(row[1:])) for row in rows)
+
+
+def _cosign_tagged(repositories: Collection[int], digests: Collection[str]) -> Iterator[tuple[str, _Accessory]]:
     names = [f"{digest.replace(':', '-')}.{end}" for digest in digests for end in ("sig", "att", "sbom")]
     # all lie in this range, where there are few others: without it PostgreSQL reads the tags of the whole registry
-    tagged = Tag.objects.filter(
-        repository_id__in=repositories, name__in=names, name__gte="sha256-", name__lt="sha512.",
-        manifest__kind__in=kinds.BY_COSIGN_TAG,
+    rows = backend.sql(
+        f"SELECT t.name, {_COLUMNS} FROM tag t JOIN manifest m ON m.id = t.manifest_id "
+        f"WHERE t.repository_id IN ({backend.placeholders(repositories)}) AND t.name >= 'sha256-' AND t.name < 'sha512.' "
+        f"AND t.name IN ({backend.placeholders(names)}) AND m.kind IN ({backend.placeholders(kinds.BY_COSIGN_TAG)})",
+        *repositories, *names, *kinds.BY_COSIGN_TAG,
     )  # fmt: skip
-    rows = tagged.values_list("name", *(f"manifest__{column}" for column in columns))
-    for name, repository_id, row_id, digest, _, payload, total, at in rows:
-        named = kinds.subject_of_tag(name)
-        subject_id = None if named is None else subjects.get((repository_id, named[0]))
-        if named is not None and subject_id is not None and row_id != subject_id:
-            view = AccessoryView(row_id, digest, named[1], payload + total, at, subject_id, named[0])
-            found.setdefault(subject_id, {}).setdefault(row_id, view)
-    return {subject: [views[row_id] for row_id in sorted(views)] for subject, views in found.items()}
+    return ((row[0], _accessory(row[1:])) for row in rows)
+
+
+def _accessory(row: backend.Row) -> _Accessory:
+    repository_id, row_id, digest, kind, size, at = row
+    return _Accessory(repository_id, row_id, decode_digest(digest), kind, size, backend.as_datetime(at))
 
 
 def accessories_below(repository_id: int, subjects: Mapping[str, int]) -> Iterator[AccessoryView]:

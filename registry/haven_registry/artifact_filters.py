@@ -11,7 +11,7 @@ from haven_registry.models import ArtifactLabel, Manifest, ManifestChild, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
 
-_COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
+COSIGN_TAGS = r"^sha(256|512)-[0-9a-f]+\.(sig|att|sbom)$"
 
 
 def is_tagged() -> Q:
@@ -44,7 +44,7 @@ def standing_alone(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
 def cosign_tags() -> "QuerySet[Tag]":
     """Tags in Cosign's scheme whose manifest is what Cosign puts there. A range of names besides: within a repository the
     unique index answers it, whatever other tags there are."""
-    named = Tag.objects.filter(name__gte="sha256-", name__lt="sha512.", name__regex=_COSIGN_TAGS)
+    named = Tag.objects.filter(name__gte="sha256-", name__lt="sha512.", name__regex=COSIGN_TAGS)
     return named.filter(manifest__kind__in=kinds.BY_COSIGN_TAG)
 
 

@@ -3,30 +3,28 @@
 Explaining those that nobody has looked at yet (services.details) is the one thing that writes.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import F, Max, Q, QuerySet, Window
+from django.db.models import F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_core.labels.selectors import LabelView
 from haven_registry.accessories import AccessoryView, list_accessories_of
 from haven_registry.artifact_filters import CONDITIONS, independent, standing_alone
+from haven_registry.artifact_parts import TagView, children_of, labels_of, newest_tags, pulled_tags
 from haven_registry.artifacts.details import Details
 from haven_registry.errors import ManifestUnknown
-from haven_registry.models import ArtifactLabel, Manifest, ManifestChild, PullDaily, Tag
+from haven_registry.models import Manifest, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
 from haven_registry.oci.media_types import INDEX_TYPES
 from haven_registry.services.details import load_details
 from haven_registry.storage.driver import StorageDriver
-
-MAX_INLINE_TAGS = 100
-"""The newest tags that are shown with their artifact; the list of tags pages through all."""
 
 LISTING = Listing(
     filters={
@@ -53,17 +51,6 @@ ROW_COLUMNS = (
     "id", "repository_id", "digest", "media_type", "artifact_type", "config_media_type", "kind", "payload_size",
     "total_size", "pushed_at",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class TagView:
-    """A tag; pulled_at None: never by this name."""
-
-    id: int
-    name: str
-    manifest_id: int
-    moved_at: datetime
-    pulled_at: datetime | None
 
 
 class ManifestRow(NamedTuple):
@@ -120,7 +107,7 @@ def list_artifacts(
     """A page of a repository's artifacts, and the number of all. Raises BadRequest."""
     found = _asked_for(Manifest.objects.filter(repository_id=repository_id), query)
     rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*ROW_COLUMNS)]
-    return _views(rows, driver, parts), found.count()
+    return _views(rows, driver, parts), total(found)
 
 
 def list_project_artifacts(
@@ -136,7 +123,7 @@ def list_project_artifacts(
         numbered: Any = found.annotate(number=newest)
         found = Manifest.objects.filter(id__in=numbered.filter(number=1).values("id"))
     rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*ROW_COLUMNS)]
-    return _views(rows, driver, parts), found.count()
+    return _views(rows, driver, parts), total(found)
 
 
 def _asked_for(manifests: "QuerySet[Manifest]", query: ListQuery) -> "QuerySet[Manifest]":
@@ -167,23 +154,7 @@ def list_artifact_tags(row: ManifestRow, query: ListQuery) -> tuple[list[TagView
     found = TAGS.narrow(Tag.objects.filter(manifest_id=row.id), query)
     pulled = pulled_tags([row])
     page = TAGS.page(found, query).values_list("id", "name", "manifest_id", "updated_at")
-    return [TagView(*tag, pulled.get((row.id, tag[1]))) for tag in page], found.count()
-
-
-def pulled_tags(rows: Sequence[ManifestRow]) -> dict[tuple[int, str], datetime]:
-    """When a manifest (its id) was last pulled by a tag ('': by digest)."""
-    ids = {(row.repository_id, row.digest): row.id for row in rows}
-    pulls = PullDaily.objects.filter(
-        repository_id__in={row.repository_id for row in rows}, manifest_digest__in=[row.digest for row in rows],
-        last_pulled_at__isnull=False,
-    )  # fmt: skip
-    columns = ("repository_id", "manifest_digest", "tag_name")
-    found = pulls.values_list(*columns).annotate(last=Max("last_pulled_at")).order_by()
-    return {
-        (ids[repository_id, digest], tag): last
-        for repository_id, digest, tag, last in found
-        if (repository_id, digest) in ids  # of several repositories: the digest may be another one's too
-    }
+    return [TagView(*tag, pulled.get((row.id, tag[1]))) for tag in page], total(found)
 
 
 def has_digest(text: str) -> Q:
@@ -208,13 +179,13 @@ def _views(rows: Sequence[ManifestRow], driver: StorageDriver, parts: Parts) -> 
         return []
     ids = [row.id for row in rows]
     details = load_details(ids, driver)
-    children, below = _children([row.id for row in rows if row.media_type in INDEX_TYPES])
+    children, below = children_of([row.id for row in rows if row.media_type in INDEX_TYPES])
     pulled = pulled_tags(rows)
     last: dict[int, datetime] = {}
     for (row_id, _), moment in pulled.items():
         last[row_id] = max(moment, last.get(row_id, moment))
     tags = newest_tags(ids, pulled) if parts.tags else None
-    labels = _labels(ids) if parts.labels else None
+    labels = labels_of(ids) if parts.labels else None
     subjects = {(row.repository_id, row.digest): row.id for row in rows}
     accessories = list_accessories_of(subjects) if parts.accessories else None
     return [
@@ -230,38 +201,3 @@ def _views(rows: Sequence[ManifestRow], driver: StorageDriver, parts: Parts) -> 
         )
         for row in rows
     ]
-
-
-def _children(ids: Collection[int]) -> tuple[dict[int, dict[str, int]], dict[int, int]]:
-    """Ids of children by parent and digest, and the bytes of each parent's."""
-    children: dict[int, dict[str, int]] = {}
-    sizes: dict[int, int] = {}
-    if not ids:
-        return children, sizes
-    columns = ("parent_id", "child_id", "child__digest", "child__payload_size", "child__total_size")
-    for parent, child, digest, payload, total in ManifestChild.objects.filter(parent_id__in=ids).values_list(*columns):
-        children.setdefault(parent, {})[digest] = child
-        sizes[parent] = sizes.get(parent, 0) + payload + total
-    return children, sizes
-
-
-def newest_tags(ids: Collection[int], pulled: Mapping[tuple[int, str], datetime]) -> dict[int, list[TagView]]:
-    """The newest tags of manifests, MAX_INLINE_TAGS each, by id. pulled: see pulled_tags."""
-    numbered: Any = Tag.objects.filter(manifest_id__in=ids).annotate(
-        number=Window(RowNumber(), partition_by=[F("manifest_id")], order_by=[F("updated_at").desc(), F("id").desc()])
-    )
-    newest = numbered.filter(number__lte=MAX_INLINE_TAGS).order_by("-updated_at", "-id")
-    found: dict[int, list[TagView]] = {}
-    for tag_id, name, manifest_id, moved in newest.values_list("id", "name", "manifest_id", "updated_at"):
-        when = pulled.get((manifest_id, name))
-        found.setdefault(manifest_id, []).append(TagView(tag_id, name, manifest_id, moved, when))
-    return found
-
-
-def _labels(ids: Collection[int]) -> dict[int, list[LabelView]]:
-    columns = ("id", "name", "description", "color", "project_id", "created_at", "updated_at")
-    rows = ArtifactLabel.objects.filter(manifest_id__in=ids, label__name__isnull=False).order_by("label__name", "id")
-    found: dict[int, list[LabelView]] = {}
-    for manifest_id, *label in rows.values_list("manifest_id", *(f"label__{column}" for column in columns)):
-        found.setdefault(manifest_id, []).append(LabelView(*label))
-    return found

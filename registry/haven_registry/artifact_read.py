@@ -4,7 +4,8 @@ import json
 
 from haven_core.db import backend
 from haven_core.db.fields import encode_digest
-from haven_registry.artifact_list import MAX_INLINE_TAGS, ArtifactView, ManifestRow, TagView
+from haven_registry.artifact_list import ArtifactView, ManifestRow
+from haven_registry.artifact_parts import MAX_INLINE_TAGS, TagView
 from haven_registry.artifacts.details import Details
 from haven_registry.repository_list import RepositoryPlace
 

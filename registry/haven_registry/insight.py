@@ -12,7 +12,7 @@ from haven_core.errors import NotFound
 from haven_core.projects.models import Project
 from haven_core.rbac.access import standings, visible_projects
 from haven_core.rbac.permissions import Action, Permission, Resource
-from haven_registry.artifact_list import newest_tags
+from haven_registry.artifact_parts import newest_tags
 from haven_registry.models import Blob, Manifest, ManifestBlob, ProjectBlob
 from haven_registry.services.delete import descendants
 

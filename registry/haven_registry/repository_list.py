@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Sum
+from django.db.models import QuerySet
 
+from haven_core.db import backend
 from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
-from haven_registry.artifact_filters import cosign_tags
+from haven_registry.artifact_filters import COSIGN_TAGS
+from haven_registry.artifacts.kinds import BY_COSIGN_TAG
 from haven_registry.errors import RepositoryUnknown
-from haven_registry.models import Manifest, ManifestChild, PullDaily, Repository, Tag
+from haven_registry.models import Repository
 from haven_registry.oci.media_types import INDEX_TYPES
 
 LISTING = Listing(
@@ -52,7 +54,7 @@ class RepositoryPlace(NamedTuple):
 
 
 def list_repositories(project_ids: Any, query: ListQuery) -> tuple[list[RepositoryView], int]:
-    """A page of the repositories of some projects (ids, or a query of them), and the number of all. Five statements."""
+    """A page of the repositories of some projects (ids, or a query of them), and the number of all. Four statements."""
     found = LISTING.narrow(seen_repositories().filter(project_id__in=project_ids), query)
     return _views(LISTING.page(found, query).values_list(*_COLUMNS)), total(found)
 
@@ -69,11 +71,15 @@ def find_repository(project_id: int, name: str) -> RepositoryView:
 def locate_repository(project_id: int, name: str) -> RepositoryPlace:
     """A live repository by its name below the project, for who wants to know nothing more of it. Raises
     RepositoryUnknown."""
-    found = seen_repositories().filter(project_id=project_id, name=name)
-    row = found.values_list(*_PLACE).first()
-    if row is None:
+    rows = backend.sql(
+        "SELECT id, project_id, full_name FROM repository "
+        "WHERE full_name = (SELECT name FROM project WHERE id = %s) || '/' || %s "
+        "AND deleted_at IS NULL AND appeared_at IS NOT NULL",
+        project_id, name,
+    )  # fmt: skip
+    if not rows:
         raise RepositoryUnknown
-    return RepositoryPlace(*row)
+    return RepositoryPlace(*rows[0])
 
 
 def locate_repositories(ids: Collection[int]) -> dict[int, RepositoryPlace]:
@@ -87,34 +93,63 @@ def seen_repositories() -> "QuerySet[Repository, Repository]":
     return Repository.objects.filter(deleted_at=None, appeared_at__isnull=False)
 
 
-def listed_artifacts(ids: Collection[int]) -> "QuerySet[Manifest, Manifest]":
-    """The artifacts that the lists of these repositories show: artifact_list.base_artifacts, for counting. What is left
-    out is looked up once for all repositories, where a question for each manifest takes eight times as long."""
-    cosign = cosign_tags().filter(repository_id__in=ids)
-    tagged = Tag.objects.filter(manifest_id=OuterRef("child_id"))
-    untagged_children = ManifestChild.objects.filter(
-        ~Exists(tagged), parent__repository_id__in=ids, parent__media_type__in=INDEX_TYPES, parent__deleted_at=None
+# What is left out is looked up once for all repositories: a question for each manifest takes eight times as long.
+_CONTENTS = """
+SELECT m.repository_id, max(m.pushed_at), count(*) FILTER (WHERE m.subject_digest IS NULL AND m.id NOT IN (
+    SELECT t.manifest_id FROM tag t JOIN manifest a ON a.id = t.manifest_id
+    WHERE t.repository_id IN ({repositories}) AND t.name >= 'sha256-' AND t.name < 'sha512.' AND {is_cosign}
+    AND a.kind IN ({kinds})
+  ) AND m.id NOT IN (
+    SELECT c.child_id FROM manifest_child c JOIN manifest p ON p.id = c.parent_id
+    WHERE p.repository_id IN ({repositories}) AND p.media_type IN ({indexes}) AND p.deleted_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = c.child_id)
+  ))
+FROM manifest m WHERE m.repository_id IN ({repositories}) AND m.deleted_at IS NULL GROUP BY m.repository_id
+"""
+
+
+class Contents(NamedTuple):
+    """What is live in a repository. pushed_at: the newest; artifacts: how many its list shows."""
+
+    pushed_at: datetime
+    artifacts: int
+
+
+def contents_of(ids: Collection[int]) -> dict[int, Contents]:
+    """Of those repositories that hold anything. artifact_list.base_artifacts, for counting. One statement, or none."""
+    if not ids:
+        return {}
+    text = _CONTENTS.format(
+        repositories=backend.placeholders(ids),
+        kinds=backend.placeholders(BY_COSIGN_TAG),
+        indexes=backend.placeholders(INDEX_TYPES),
+        is_cosign=backend.matches("t.name"),
     )
-    live = Manifest.objects.filter(repository_id__in=ids, deleted_at=None, subject_digest=None)
-    hidden = cosign.values("manifest_id"), untagged_children.values("child_id")
-    return live.exclude(id__in=hidden[0]).exclude(id__in=hidden[1])
+    rows = backend.sql(text, *ids, COSIGN_TAGS, *BY_COSIGN_TAG, *ids, *INDEX_TYPES, *ids)
+    return {row_id: Contents(backend.as_datetime(pushed), artifacts) for row_id, pushed, artifacts in rows}
+
+
+def _pulls(ids: Collection[int]) -> dict[int, int]:
+    """Of all time. One statement, or none."""
+    if not ids:
+        return {}
+    rows = backend.sql(
+        "SELECT repository_id, sum(pulls) FROM pull_daily "
+        f"WHERE repository_id IN ({backend.placeholders(ids)}) GROUP BY repository_id",
+        *ids,
+    )
+    return {row_id: int(pulls) for row_id, pulls in rows}
 
 
 def _views(rows: "Iterable[Any]") -> list[RepositoryView]:
     found = list(rows)
     ids = [row[0] for row in found]
-    artifacts = by_repository(listed_artifacts(ids), ids, Count("id"))
-    pushed = by_repository(Manifest.objects.filter(repository_id__in=ids, deleted_at=None), ids, Max("pushed_at"))
-    pulls = by_repository(PullDaily.objects.filter(repository_id__in=ids), ids, Sum("pulls"))
-    return [
-        RepositoryView(
-            row_id, project_id, full_name, description, created_at,
-            artifacts.get(row_id, 0), pulls.get(row_id, 0), pushed.get(row_id, created_at),
+    contents, pulls = contents_of(ids), _pulls(ids)
+    views = []
+    for row_id, project_id, full_name, description, created_at in found:
+        pushed_at, artifacts = contents.get(row_id, (created_at, 0))
+        pulled = pulls.get(row_id, 0)
+        views.append(
+            RepositoryView(row_id, project_id, full_name, description, created_at, artifacts, pulled, pushed_at)
         )
-        for row_id, project_id, full_name, description, created_at in found
-    ]  # fmt: skip
-
-
-def by_repository(rows: "QuerySet[Any]", ids: Collection[int], number: Any) -> dict[int, Any]:
-    """An aggregate of rows for each repository that has any. One statement, or none."""
-    return dict(rows.values_list("repository_id").annotate(number=number).order_by()) if ids else {}
+    return views

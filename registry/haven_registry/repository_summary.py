@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, DateTimeField, Exists, F, OuterRef, Q, Subquery, Sum
+from django.db.models import DateTimeField, Exists, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from haven_core.db.lists import Column, Listing
+from haven_core.db.lists import Column, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_registry.artifact_list import ROW_COLUMNS, ManifestRow, has_digest
 from haven_registry.errors import ManifestUnknown, RepositoryUnknown
 from haven_registry.models import Manifest, PullDaily, Repository, RepositoryBlob, Tag
 from haven_registry.pull_series import daily_pulls
-from haven_registry.repository_list import by_repository, listed_artifacts, seen_repositories
+from haven_registry.repository_list import contents_of, seen_repositories
 
 PULL_DAYS = 30
 """Days of pulls that are counted, today's included."""
@@ -102,18 +102,18 @@ def summarise_repositories(project_id: int, query: ListQuery) -> tuple[list[Repo
     found = SUMMARIES.narrow(live, query)
     key = query.order[0].removeprefix("-") if query.order else ""
     if key in ("size", "pulls"):
-        ids, total = _page_by_total(project_id, found, query, key)
+        ids, number = _page_by_total(project_id, found, query, key)
     else:
         page = SUMMARIES.page(_with_push(found), query)
-        ids, total = list(page.values_list("id", flat=True)), found.count()
+        ids, number = list(page.values_list("id", flat=True)), total(found)
     known = _described(ids)
-    artifacts = by_repository(listed_artifacts(ids), ids, Count("id"))
     sizes = _sizes(ids)
     pulls = pulls_by_day(ids)
+    artifacts = {row_id: each.artifacts for row_id, each in contents_of(ids).items()}
     return [
         RepositorySummary(row, pushed, artifacts.get(row_id, 0), kind, tag, *sizes.get(row_id, (0, 0)), pulls[row_id])
         for row_id, (row, pushed, kind, tag) in ((each, known[each]) for each in ids if each in known)
-    ], total  # fmt: skip
+    ], number  # fmt: skip
 
 
 def artifact_pulls(repository_id: int, digest: str) -> tuple[int, ...]:

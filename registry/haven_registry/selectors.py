@@ -102,7 +102,8 @@ def count_repositories(project_ids: Collection[int]) -> dict[int, int]:
     """Live repositories that people see, of each project that has any."""
     if not project_ids:
         return {}
-    rows = backend.sql(
+    read = backend.prepared if len(project_ids) == 1 else backend.sql
+    rows = read(
         "SELECT project_id, count(*) FROM repository WHERE deleted_at IS NULL "
         f"AND appeared_at IS NOT NULL AND project_id IN ({backend.placeholders(project_ids)}) GROUP BY project_id",
         *project_ids,

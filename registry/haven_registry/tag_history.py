@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_registry.models import Manifest, TagHistory
 
@@ -62,7 +62,7 @@ def list_tag_history(repository_id: int, name: str, query: ListQuery) -> tuple[l
             after, states.get(after, State.GONE) if after else None, _HOW[reason], by, at,
         )
         for row_id, tag, before, after, reason, by, at in rows
-    ], found.count()  # fmt: skip
+    ], total(found)  # fmt: skip
 
 
 def _states(repository_id: int, digests: set[str]) -> dict[str, State]:

@@ -16,7 +16,7 @@ from haven_api.views.projects import requested_project
 from haven_api.views.repositories import requested_repository
 from haven_core.errors import BadRequest
 from haven_core.policies.immutability import tag_protection
-from haven_core.projects.selectors import ProjectView, find_project
+from haven_core.projects.selectors import ProjectView, enter_project
 from haven_core.rbac.permissions import Action, Resource, require
 from haven_registry import store
 from haven_registry.accessories import AccessoryView
@@ -25,12 +25,12 @@ from haven_registry.artifact_list import (
     ArtifactView,
     ManifestRow,
     Parts,
-    TagView,
     describe_artifact,
     find_artifact,
     list_artifacts,
     list_project_artifacts,
 )
+from haven_registry.artifact_parts import TagView
 from haven_registry.artifacts.icons import icon_of, icon_of_accessory
 from haven_registry.oci.reference import is_repository_name
 from haven_registry.repository_list import RepositoryPlace, locate_repositories, locate_repository
@@ -92,7 +92,7 @@ class Artifacts(ArtifactsView):
         project_name, _, name = full_name.partition("/")
         if not (project_name and name and reference):
             raise BadRequest(f"invalid artifact: {text[:255]}")
-        project = find_project(self.actor, project_name)
+        project = enter_project(self.actor, project_name)
         require(self.actor, project, Resource.ARTIFACT, Action.READ)
         assert project is not None  # require refuses None
         repository = locate_repository(project.project_id, name)

@@ -15,7 +15,7 @@ from haven_core.domain.conditions import ListQuery, Match
 from haven_core.errors import BadRequest, NotFound
 from haven_core.labels import selectors, services
 from haven_core.labels.selectors import LabelView
-from haven_core.projects.selectors import find_project
+from haven_core.projects.selectors import enter_project
 from haven_core.rbac.permissions import Action, Resource, require, require_system
 
 GLOBAL, PROJECT = "g", "p"
@@ -43,7 +43,7 @@ class Labels(ApiView):
         project_id = None
         if scope == PROJECT:
             project_id = _project_id(request, query)
-            require(self.actor, find_project(self.actor, project_id), Resource.LABEL, Action.LIST)
+            require(self.actor, enter_project(self.actor, project_id), Resource.LABEL, Action.LIST)
         views, total = selectors.list_labels(project_id, query)
         return list_response(request, query, [render_label(view) for view in views], total)
 
@@ -58,7 +58,7 @@ class Labels(ApiView):
             project_id = sent["project_id"] or 0
             if project_id <= 0:
                 raise BadRequest("a label of scope p needs a project_id")
-            require(self.actor, find_project(self.actor, project_id), Resource.LABEL, Action.CREATE)
+            require(self.actor, enter_project(self.actor, project_id), Resource.LABEL, Action.CREATE)
         else:
             require_system(self.actor, Resource.LABEL, Action.CREATE)
         label_id = services.create_label(
@@ -104,7 +104,7 @@ class OneLabel(ApiView):
             raise NotFound(f"label {label_id} not found")
         self.audited_as = view.name
         if view.project_id is not None:
-            project = find_project(self.actor, view.project_id)
+            project = enter_project(self.actor, view.project_id)
             if project is None and not self.actor.sees_everything:
                 # of a project the caller can't see: the same as no label
                 raise NotFound(f"label {label_id} not found")

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.views.base import ApiView
-from haven_api.views.projects import requested_project
+from haven_api.views.projects import described_project
 from haven_api.views.quotas import STORAGE
 from haven_core.domain.roles import Role
 from haven_core.errors import ProjectInUse
@@ -29,7 +29,7 @@ class ProjectSummary(ApiView):
 
     def get(self, request: Request, name_or_id: str) -> Response:
         """Read."""
-        project = requested_project(self.actor, request, name_or_id)
+        project = described_project(self.actor, request, name_or_id)
         summary: dict[str, Any] = {"repo_count": project.repository_count}
         if evaluate(self.actor, Resource.MEMBER, Action.LIST, project):
             counts = member_counts(project.project_id)
@@ -46,6 +46,6 @@ class ProjectDeletable(ApiView):
 
     def get(self, request: Request, name_or_id: str) -> Response:
         """Read."""
-        project = requested_project(self.actor, request, name_or_id, Resource.PROJECT, Action.DELETE)
+        project = described_project(self.actor, request, name_or_id, Action.DELETE)
         is_empty = project.repository_count == 0
         return Response({"deletable": is_empty, "message": "" if is_empty else ProjectInUse.message})

@@ -81,7 +81,7 @@ class OneProject(ApiView):
 
     def get(self, request: Request, name_or_id: str) -> Response:
         """Read."""
-        return Response(render_project(requested_project(self.actor, request, name_or_id), self.actor))
+        return Response(render_project(described_project(self.actor, request, name_or_id), self.actor))
 
     def put(self, request: Request, name_or_id: str) -> Response:
         """Set the metadata and the CVE allowlist that are sent. Name, limit and registry stay as they are (Harbor)."""
@@ -110,12 +110,25 @@ def requested_project(
     resource: Resource = Resource.PROJECT,
     action: Action = Action.READ,
 ) -> ProjectView:
-    """The project a path names, where the actor may do `action` on `resource`. Raises what permissions.require does."""
-    by_name = boolean_header(request, "X-Is-Resource-Name") or not _ID.fullmatch(name_or_id)
-    view = selectors.find_project(actor, name_or_id if by_name else int(name_or_id))
+    """The project a path names, where the actor may do `action` on `resource`; what lies in it is not counted. Raises
+    what permissions.require does."""
+    view = selectors.enter_project(actor, _name_or_id(request, name_or_id))
     require(actor, view, resource, action)
     assert view is not None  # require refuses None
     return view
+
+
+def described_project(actor: Actor, request: Request, name_or_id: str, action: Action = Action.READ) -> ProjectView:
+    """The same, for an action on the project itself, with its allowlist and the number of its repositories."""
+    view = selectors.find_project(actor, _name_or_id(request, name_or_id))
+    require(actor, view, Resource.PROJECT, action)
+    assert view is not None  # require refuses None
+    return view
+
+
+def _name_or_id(request: Request, text: str) -> str | int:
+    by_name = boolean_header(request, "X-Is-Resource-Name") or not _ID.fullmatch(text)
+    return text if by_name else int(text)
 
 
 def render_project(view: ProjectView, actor: Actor) -> dict[str, Any]:

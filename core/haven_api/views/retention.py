@@ -58,7 +58,7 @@ class _View(ApiView):
         """A policy the caller may use. Missing and hidden look alike: 403; 404 for who sees everything."""
         actor = self.require_login()
         policy = policies.find_policy(policy_id)
-        project = None if policy is None else selectors.find_project(actor, policy.project_id)
+        project = None if policy is None else selectors.enter_project(actor, policy.project_id)
         if policy is None or project is None:
             raise NotFound(f"no such retention policy with id {policy_id}") if actor.sees_everything else Forbidden
         require(actor, project, Resource.TAG_RETENTION, action)
@@ -71,7 +71,7 @@ class _View(ApiView):
         if sent["scope"]["level"] != "project":
             raise BadRequest(f"scope {sent['scope']['level'][:64]} is not support")
         project_id: int = sent["scope"]["ref"]
-        project = selectors.find_project(actor, project_id)
+        project = selectors.enter_project(actor, project_id)
         if project is None:
             raise BadRequest(f"invalid Project id {project_id}") if actor.is_sysadmin else Forbidden
         require(actor, project, Resource.TAG_RETENTION, action)

@@ -22,7 +22,7 @@ from haven_core.accounts.sessions import LiveSession, open_session, set_session_
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import Condition, ListQuery, Match
 from haven_core.errors import Forbidden, NotFound, NoUser, PreconditionRefused, Unauthorized
-from haven_core.projects.selectors import find_project
+from haven_core.projects.selectors import enter_project
 from haven_core.rbac.permissions import Action, Resource, permissions_of, require_system
 
 _PROJECT_SCOPE = re.compile(r"/project/([0-9]{1,18})")
@@ -88,7 +88,7 @@ class CurrentPermissions(ApiView):
         scope = request.query_params.get("scope", "")
         is_relative = boolean_parameter(request, "relative") or False
         match = _PROJECT_SCOPE.fullmatch(scope)
-        project = find_project(actor, int(match[1])) if match else None
+        project = enter_project(actor, int(match[1])) if match else None
         permissions = permissions_of(actor, project) if project or scope == "/system" else []
         body = []
         for resource, action in permissions:

@@ -95,7 +95,7 @@ def forget_credentials() -> None:
 
 def _read(username: str) -> _Account:
     """The live, active account of this name; _NOBODY when there is none."""
-    rows = backend.sql(
+    rows = backend.prepared(
         "SELECT id, password, is_sysadmin, is_auditor, credential_epoch FROM account "
         "WHERE username = %s AND is_active AND deleted_at IS NULL",
         username,

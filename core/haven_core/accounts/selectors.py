@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from haven_core.accounts.models import User
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_core.errors import BadRequest
 
@@ -65,7 +65,7 @@ def list_accounts(query: ListQuery) -> tuple[list[Account], int]:
     Two SQL statements. Raises BadRequest for a value a column can't have.
     """
     found = LISTING.narrow(_live(), query)
-    return [Account(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)], found.count()
+    return [Account(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)], total(found)
 
 
 def first_sysadmin_id() -> int:

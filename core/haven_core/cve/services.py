@@ -43,7 +43,8 @@ def allowlists(project_ids: Collection[int | None]) -> dict[int | None, Allowlis
     conditions += ["is_system"] if None in project_ids else []
     if not conditions:
         return {}
-    rows = backend.sql(
+    read = backend.prepared if len(project_ids) == 1 else backend.sql
+    rows = read(
         "SELECT id, project_id, items, expires_at, created_at, updated_at FROM cve_allowlist "
         f"WHERE {' OR '.join(conditions)}",
         *wanted,

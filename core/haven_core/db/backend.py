@@ -25,7 +25,7 @@ _thread = threading.local()  # connections belong to threads, and so do their pr
 
 def is_postgresql() -> bool:
     """Whether this process talks to PostgreSQL (else SQLite)."""
-    return connection.vendor == "postgresql"
+    return _database().vendor == "postgresql"
 
 
 def make_constraints_immediate(**_: Any) -> None:
@@ -200,6 +200,11 @@ def relax_this_commit() -> None:
         sql("SET LOCAL synchronous_commit = off")
 
 
+def matches(column: str) -> str:
+    """SQL: the column has a match of the regular expression that is the next parameter."""
+    return f"{column} {'~' if is_postgresql() else 'REGEXP'} %s"
+
+
 def placeholders(values: Collection[Any]) -> str:
     """`%s, %s, …`, for an IN list."""
     return ", ".join(["%s"] * len(values))
@@ -208,7 +213,7 @@ def placeholders(values: Collection[Any]) -> str:
 def adapt(value: Any) -> Any:
     """A parameter as the driver takes it: times and UUIDs differ between the databases."""
     if isinstance(value, datetime):
-        return connection.ops.adapt_datetimefield_value(value)
+        return _database().ops.adapt_datetimefield_value(value)
     return value.hex if isinstance(value, UUID) and not is_postgresql() else value
 
 
@@ -242,24 +247,27 @@ def insert(
     on_conflict is the SQL after ON CONFLICT, such as "DO NOTHING": then only rows really inserted are returned, which
     bulk_create(ignore_conflicts=True) can't tell. Returned values are raw: ids and numbers only.
     """
+    database = _database()
+    fields, head, one = _insertion(model, tuple(names))
+    tail = (f" ON CONFLICT {on_conflict}" if on_conflict else "") + f" RETURNING {', '.join(returning)}"
+    result: list[Row] = []
+    for start in range(0, len(rows), MAX_ROWS_PER_INSERT):
+        chunk = rows[start : start + MAX_ROWS_PER_INSERT]
+        values = [
+            field.get_db_prep_save(value, database) for row in chunk for field, value in zip(fields, row, strict=True)
+        ]
+        result += sql(head + ", ".join([one] * len(chunk)) + tail, *values)
+    return result
+
+
+@lru_cache(maxsize=128)
+def _insertion(model: type[models.Model], names: tuple[str, ...]) -> tuple[list["models.Field[Any, Any]"], str, str]:
+    """The fields, the statement up to its rows, and the placeholders of one row."""
     fields: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
     quote = connection.ops.quote_name
     columns = ", ".join(quote(field.column or "") for field in fields)
     head = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES "
-    tail = (f" ON CONFLICT {on_conflict}" if on_conflict else "") + f" RETURNING {', '.join(returning)}"
-    one = "(" + ", ".join(["%s"] * len(fields)) + ")"
-    result: list[Row] = []
-    with connection.cursor() as cursor:
-        for start in range(0, len(rows), MAX_ROWS_PER_INSERT):
-            chunk = rows[start : start + MAX_ROWS_PER_INSERT]
-            values = [
-                field.get_db_prep_save(value, connection)
-                for row in chunk
-                for field, value in zip(fields, row, strict=True)
-            ]
-            cursor.execute(head + ", ".join([one] * len(chunk)) + tail, values)
-            result += cursor.fetchall()
-    return result
+    return fields, head, "(" + ", ".join(["%s"] * len(fields)) + ")"
 
 
 def is_foreign_key_violation(error: IntegrityError) -> bool:

@@ -11,6 +11,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import Model, QuerySet
 
 from haven_core.caches import TimedCache
+from haven_core.db import backend
 from haven_core.domain.conditions import Condition, ListQuery, Match
 from haven_core.errors import BadRequest
 
@@ -34,13 +35,13 @@ def total(rows: "QuerySet[Any, Any]") -> int:
     rows of somebody else's there are. Small ones are always exact.
     """
     try:
-        text, parameters = rows.order_by().query.sql_with_params()
+        text, parameters = rows.order_by().values("pk").query.sql_with_params()
     except EmptyResultSet:
         return 0
     key = (text, repr(parameters))
     found = _totals.get(key)
     if found is None:
-        found = rows.count()
+        found = int(backend.sql(f"SELECT count(*) FROM ({text}) AS counted", *parameters)[0][0])
         if found >= BIG_TOTAL:
             _totals.put(key, found)
     return found

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from haven_core.db.lists import Column, Listing
+from haven_core.db.lists import Column, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_core.groups.models import GroupMembership, UserGroup
 
@@ -31,7 +31,7 @@ def list_groups(query: ListQuery) -> tuple[list[Group], int]:
     """A page of the groups, by name, and the number of all, narrowed by the keys of LISTING. Two SQL statements."""
     found = LISTING.narrow(UserGroup.objects.all(), query)
     rows = LISTING.page(found, query).values_list("id", "name", "kind", "ldap_dn")
-    return [Group(*row) for row in rows], found.count()
+    return [Group(*row) for row in rows], total(found)
 
 
 def people_of(group_id: int) -> list[int]:

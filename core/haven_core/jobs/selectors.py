@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_core.jobs.errors import ExecutionUnknown
 from haven_core.jobs.kinds import kind_names
@@ -59,7 +59,7 @@ class QueueState:
 def list_executions(kind: str, query: ListQuery, *, subject_id: int = 0) -> tuple[list[Execution], int]:
     """A page of a kind's history, and how many there are. Raises BadRequest. Two SQL statements."""
     found = LISTING.narrow(Execution.objects.filter(kind=kind, subject_id=subject_id), query)
-    return list(LISTING.page(found, query)), found.count()
+    return list(LISTING.page(found, query)), total(found)
 
 
 def find_execution(kind: str, execution_id: int, *, subject_id: int = 0) -> Execution:
@@ -156,6 +156,6 @@ def _progress(phase: Mapping[str, Any], now: datetime) -> Progress:
     ended = phase["ended_at"]
     end = datetime.fromisoformat(ended) if ended else now
     elapsed = max(end - datetime.fromisoformat(phase["started_at"]), timedelta(milliseconds=1)).total_seconds()
-    rate, total = phase["done"] / elapsed, phase["total"]
-    left = None if total is None or not rate else max(0.0, (total - phase["done"]) / rate)
-    return Progress(phase["name"], phase["done"], total, phase["bytes"], rate, 0.0 if ended else left, bool(ended))
+    rate, whole = phase["done"] / elapsed, phase["total"]
+    left = None if whole is None or not rate else max(0.0, (whole - phase["done"]) / rate)
+    return Progress(phase["name"], phase["done"], whole, phase["bytes"], rate, 0.0 if ended else left, bool(ended))

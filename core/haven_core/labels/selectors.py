@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_core.labels.models import Label
 
@@ -39,7 +39,7 @@ def list_labels(project_id: int | None, query: ListQuery) -> tuple[list[LabelVie
     """A page of the labels of a project, or of the global ones, and the number of all. Two statements."""
     labels = Label.objects.filter(project=None) if project_id is None else Label.objects.filter(project_id=project_id)
     found = LISTING.narrow(labels, query)
-    return [LabelView(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)], found.count()
+    return [LabelView(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)], total(found)
 
 
 def find_label(label_id: int) -> LabelView | None:

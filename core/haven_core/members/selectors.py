@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Coalesce
 
-from haven_core.db.lists import Column, Listing
+from haven_core.db.lists import Column, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_core.domain.roles import CUSTOM_ROLE_BASE, NAMES, Role
 from haven_core.projects.models import ProjectMember
@@ -31,7 +31,7 @@ class Member:
 def list_members(project_id: int, query: ListQuery) -> tuple[list[Member], int]:
     """A page of the members, by name, and the number of all, narrowed by the keys of LISTING. Two SQL statements."""
     found = LISTING.narrow(_members(project_id), query)
-    return list(_read(LISTING.page(found, query))), found.count()
+    return list(_read(LISTING.page(found, query))), total(found)
 
 
 def find_member(project_id: int, member_id: int) -> Member | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
 from haven_core.errors import NotFound
@@ -44,7 +44,7 @@ def list_tokens(actor: Actor, query: ListQuery) -> tuple[list[TokenView], int]:
     """A page of the actor's tokens and the number of all, narrowed and ordered by the keys of LISTING; expired ones stay
     until the next is made. Three SQL statements. Raises BadRequest for a value a column can't have."""
     found = LISTING.narrow(_own(actor), query)
-    return _views(LISTING.page(found, query)), found.count()
+    return _views(LISTING.page(found, query)), total(found)
 
 
 def find_token(actor: Actor, token_id: int) -> TokenView:

@@ -10,7 +10,7 @@ from django.db.models import F, QuerySet
 
 from haven_core.cve.services import Allowlist, allowlists
 from haven_core.db import backend
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
 from haven_core.domain.roles import strongest
@@ -69,7 +69,7 @@ def list_projects(actor: Actor, query: ListQuery) -> tuple[list[ProjectView], in
     Five SQL statements at most, whatever the page holds. Raises BadRequest for a value a column can't have.
     """
     found = LISTING.narrow(visible_projects(actor), query)
-    return _views(LISTING.page(_columns(found), query), actor), found.count()
+    return _views(LISTING.page(_columns(found), query), actor), total(found)
 
 
 def find_project(actor: Actor, name_or_id: str | int) -> ProjectView | None:
@@ -89,7 +89,8 @@ def _find(actor: Actor, name_or_id: str | int) -> dict[str, Any] | None:
     """What _columns() names. Nearly every request asks this, so it is SQL text."""
     condition, values = visible_condition(actor)
     column = "id" if isinstance(name_or_id, int) else "name"
-    rows = backend.sql(f"{_FIND} AND p.{column} = %s AND {condition}", name_or_id, *values)
+    read = backend.prepared if len(values) < 3 else backend.sql  # more: lists, each length of them a text of its own
+    rows = read(f"{_FIND} AND p.{column} = %s AND {condition}", name_or_id, *values)
     if not rows:
         return None
     found = dict(zip(_COLUMNS, rows[0], strict=True))
@@ -101,10 +102,10 @@ def _find(actor: Actor, name_or_id: str | int) -> dict[str, Any] | None:
     }
 
 
-def enter_project(actor: Actor, name: str) -> ProjectView | None:
-    """A visible project by name, without what lies in it (repository_count 0, allowlist None): for pages of a thing
+def enter_project(actor: Actor, name_or_id: str | int) -> ProjectView | None:
+    """Like find_project, without what lies in it (repository_count 0, allowlist None): for whatever is about a thing
     inside. Two SQL statements at most."""
-    row = _find(actor, name)
+    row = _find(actor, name_or_id)
     return _view(row, standings(actor, {row["id"]: row["is_public"]})[row["id"]]) if row else None
 
 

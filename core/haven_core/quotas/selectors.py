@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
 from haven_core.quotas.models import ProjectQuota
@@ -50,7 +50,7 @@ def list_quotas(actor: Actor, query: ListQuery) -> tuple[list[QuotaView], int]:
     """A page of the quotas of live projects, and the number of all; nothing for who may not list them. Two
     statements."""
     found = LISTING.narrow(_visible(actor, Action.LIST), query)
-    return _views(LISTING.page(found, query)), found.count()
+    return _views(LISTING.page(found, query)), total(found)
 
 
 def find_quota(actor: Actor, project_id: int) -> QuotaView | None:

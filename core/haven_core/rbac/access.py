@@ -94,7 +94,8 @@ def standings(actor: Actor, projects: Mapping[int, bool]) -> dict[int, Standing]
     member anywhere, and a system administrator may everything everywhere."""
     held: dict[int, dict[int, frozenset[Permission]]] = {project_id: {} for project_id in projects}
     if not (actor.is_anonymous or actor.is_robot or actor.is_sysadmin) and projects:
-        mine = backend.sql(
+        read = backend.prepared if len(projects) == 1 else backend.sql
+        mine = read(
             "SELECT m.project_id, m.role, m.custom_role_id, c.permissions FROM project_member m "
             "LEFT JOIN custom_role c ON c.id = m.custom_role_id "
             f"WHERE m.project_id IN ({backend.placeholders(projects)}) AND {_IS_MEMBER}",

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from haven_core.db.lists import Column, Kind, Listing
+from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
 from haven_core.domain.rights import Permission
@@ -81,7 +81,7 @@ def list_robots(actor: Actor, action: Action, project_id: int | None, query: Lis
     more for who is no system administrator. Raises BadRequest for a value that a column can't have."""
     place = Q(project=None) if project_id is None else Q(project_id=project_id)
     found = LISTING.narrow(robots_for(actor, action).filter(place), query)
-    return _views(LISTING.page(found, query)), found.count()
+    return _views(LISTING.page(found, query)), total(found)
 
 
 def find_robot(actor: Actor, robot_id: int, action: Action = Action.READ) -> RobotView:

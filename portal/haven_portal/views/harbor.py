@@ -6,7 +6,7 @@ from urllib.parse import unquote
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 
-from haven_core.projects.selectors import find_project
+from haven_core.projects.selectors import enter_project
 from haven_core.rbac.permissions import Action, Resource, require
 from haven_portal.page import Page
 from haven_registry.oci.reference import is_repository_name
@@ -37,7 +37,7 @@ class HarborProject(Page):
     """GET /harbor/projects/{id}/…."""
 
     def get(self, _request: HttpRequest, project_id: int, rest: str = "") -> HttpResponseBase:
-        project = find_project(self.actor, project_id)
+        project = enter_project(self.actor, project_id)
         require(self.actor, project, Resource.PROJECT, Action.READ)
         assert project is not None  # require refuses None
         if (place := _artifact(rest)) is not None:
