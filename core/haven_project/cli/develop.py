@@ -14,8 +14,8 @@ MOST_PROCESSES = 4  # each has a stack of its own
 
 
 def test(options: argparse.Namespace) -> int:
-    """Provide what the tests need, then run them: all of them in as many processes as there are cores, those that somebody
-    named in one, which starts faster and shows more. Exit code: pytest's."""
+    """Provide what the tests need, then run them: all of them in a process more than there are cores, as many wait for
+    a server or a disk, and those that somebody named in one, which starts faster and shows more. Exit code: pytest's."""
     if not (ROOT / "tests").is_dir():
         print("haven: `haven test` works in a checkout of Haven", file=sys.stderr)
         return UNUSABLE
@@ -25,8 +25,10 @@ def test(options: argparse.Namespace) -> int:
         return provided.returncode
     markers = [] if options.long else ["-m", "not long"]
     environment = {**os.environ, "HAVEN_DATA_DIR": str(ROOT / ".cache" / "test-data")}
-    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
-    spread = ["-n", str(processes), "--dist", "loadfile"] if processes > 1 and not (arguments or options.long) else []
+    processes = min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
+    is_spread = processes > 1 and not (arguments or options.long)
+    # the order is that of tests/support/order.py
+    spread = ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"] if is_spread else []
     command = [sys.executable, "-m", "pytest", *markers, *spread, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
