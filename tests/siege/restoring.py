@@ -129,4 +129,6 @@ class Restorer:
             return None
         if attempts > 1:  # an attempt whose answer was lost did it; the pull that follows tells
             return 200
-        raise Lost(f"{item} {repository}@{mine.digest} can't be restored, {time.monotonic() - began:.1f} s after its push")
+        raise Lost(
+            f"{item} {repository}@{mine.digest} can't be restored, {time.monotonic() - began:.1f} s after its push"
+        )

@@ -9,9 +9,7 @@ from tests.siege import terms
 
 
 def test_the_terms_are_what_the_stack_is_told(tmp_path: Path):
-    config = load_config(
-        {"HAVEN_DATA_DIR": str(tmp_path), **terms.SETTINGS, **terms.restore_window(terms.RESTORABLE)}
-    )
+    config = load_config({"HAVEN_DATA_DIR": str(tmp_path), **terms.SETTINGS, **terms.restore_window(terms.RESTORABLE)})
 
     told = (config.upload_lease, config.head_margin, config.gc_grace, config.read_grace)
     wanted = (terms.LEASE, terms.HEAD_MARGIN, terms.GRACE, terms.READ_GRACE)
