@@ -151,5 +151,7 @@ urlpatterns = [
     path("v2.0/users/<str:user_id>/cli_secret", users.UserCliSecret.as_view()),
     path("v2.0/users/<str:user_id>/password", users.UserPassword.as_view()),
     path("v2.0/users/<str:user_id>/sysadmin", users.UserSysadmin.as_view()),
+    path("v2.0/users/<str:user_id>/tokens", personal_tokens.TokensOfUser.as_view()),
+    path("v2.0/users/<str:user_id>/tokens/<id:token_id>", personal_tokens.OneTokenOfUser.as_view()),
     re_path(r"", unknown_path),
 ]

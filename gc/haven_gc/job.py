@@ -51,64 +51,92 @@ def run_gc(run: Run) -> dict[str, Any]:
     delete_untagged = bool(run.parameters.get("delete_untagged"))
     if run.parameters.get("dry_run"):
         return _dry_run(run, delete_untagged)
-    total = Counter[str]()
-    projects = collector.find_projects()
+    progress = _Progress(run)
+    projects = [project_id for project_id in collector.find_projects() if project_id > progress.project]
     run.phase("collect", total=len(projects))
     for project_id in projects:
-        total += _collect(run, project_id, delete_untagged)
+        _collect(progress, project_id, delete_untagged)
+        progress.finish(project_id)
         run.advance()
     run.phase("uploads")
     while count := reap_uploads():
-        total["uploads"] += count
+        progress.add({"uploads": count})
         run.advance(count)
         run.check()
-    total["keys"] = _sweep(run)
+    _sweep(progress)
     run.phase("finish")  # repositories that waited for the staged bytes of their uploads
     for project_id in collector.find_due_projects(timezone.now()):
-        total += _collect(run, project_id, delete_untagged)
-    return _totals(total, _sweep(run) if total["keys"] else 0)
+        _collect(progress, project_id, delete_untagged)
+    if progress.total["keys"]:
+        _sweep(progress)
+    return _totals(progress.total)
 
 
-def _collect(run: Run, project_id: int, delete_untagged: bool) -> Counter[str]:
+class _Progress:
+    """What a run did so far, saved for the case that its worker is killed: the next one goes on behind the last project
+    that is finished, so that a run gets to its end on a machine whose workers never live as long as it takes. The totals
+    may miss what was done in the last second before the kill."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.total = Counter[str](run.saved.get("total", {}))
+        self.project = int(run.saved.get("project", 0))  # this and all of smaller ids are finished
+
+    def add(self, done: Mapping[str, int]) -> None:
+        """Something was removed, or nothing."""
+        self.total.update(done)
+        if any(done.values()):
+            self._save()
+
+    def finish(self, project_id: int) -> None:
+        """Nothing is left to do in the project."""
+        self.project = project_id
+        self._save()
+
+    def _save(self) -> None:
+        self.run.save(project=self.project, total=dict(self.total))
+
+
+def _collect(progress: _Progress, project_id: int, delete_untagged: bool) -> None:
     """From hints until nothing is left, then once more through everything: a scan costs the size of the project."""
-    total = Counter[str]()
+    run, total = progress.run, Counter[str]()
     for is_scan in (False, True):
         while True:
             run.check()
             done = collector.collect(project_id, delete_untagged=delete_untagged, scan=is_scan)
             total += done
+            progress.add(done)
             run.advance(0, size=done["bytes"])
             if collector.was_idle(done):
                 break
     did = {level: number for level, number in total.items() if number and level != "repository_blobs_seen"}
     if did:
         run.info("collected", project=project_id, **did)
-    return total
 
 
-def _sweep(run: Run) -> int:
+def _sweep(progress: _Progress) -> None:
+    run = progress.run
     due = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=timezone.now())
     run.phase("sweep", total=due.count())
-    total = 0
     while True:
         run.check()
         swept = sweep(driver())
-        total += swept.removed
+        progress.add({"keys": swept.removed})
         run.advance(swept.removed)
         if swept.failed:
             run.warning("the storage refused to delete; a later run tries again", keys=swept.failed)
         if not swept.removed:
-            return total
+            return
 
 
-def _totals(total: Counter[str], swept_later: int) -> dict[str, Any]:
+def _totals(total: Counter[str]) -> dict[str, Any]:
     return {
         "purged_manifests": total["manifests"],
         "purged_blobs": total["blobs"],
         "freed_space": total["bytes"],
         "trashed_untagged": total["untagged"],
         "expired_uploads": total["uploads"],
-        "deleted_keys": total["keys"] + swept_later,
+        "deleted_keys": total["keys"],
     }
 
 

@@ -63,10 +63,15 @@ def read_pulls(repository_id: int, *, days: int, today: date, digest: str | None
     )
 
 
-def daily_pulls(repository_ids: Collection[int], *, days: int, today: date) -> dict[int, list[int]]:
-    """A number for each of the `days` that end today, the oldest first, of each repository. One statement."""
+def daily_pulls(
+    repository_ids: Collection[int], *, days: int, today: date, digest: str | None = None
+) -> dict[int, list[int]]:
+    """A number for each of the `days` that end today, the oldest first, of each repository, or of the manifest `digest` in
+    each. One statement."""
     first = today - timedelta(days=days - 1)
     rows = PullDaily.objects.filter(repository_id__in=repository_ids, day__gte=first, day__lte=today)
+    if digest is not None:
+        rows = rows.filter(manifest_digest=digest)
     found = {repository_id: [0] * days for repository_id in repository_ids}
     for repository_id, day, pulls, _ in _points(rows.values_list("repository_id", "day")):
         found[repository_id][(day - first).days] = pulls

@@ -118,13 +118,8 @@ def summarise_repositories(project_id: int, query: ListQuery) -> tuple[list[Repo
 
 def artifact_pulls(repository_id: int, digest: str) -> tuple[int, ...]:
     """Pulls of an artifact, by all its names, of each of PULL_DAYS, the newest last. One statement."""
-    first = _first_day()
-    counted = PullDaily.objects.filter(repository_id=repository_id, manifest_digest=digest, day__gte=first)
-    days = [0] * PULL_DAYS
-    for day, pulls in counted.values_list("day").annotate(number=Sum("pulls")).order_by():
-        if 0 <= (day - first).days < PULL_DAYS:  # a clock may be ahead
-            days[(day - first).days] = pulls
-    return tuple(days)
+    found = daily_pulls([repository_id], days=PULL_DAYS, today=timezone.now().date(), digest=digest)
+    return tuple(found[repository_id])
 
 
 def pulls_by_day(repository_ids: Collection[int]) -> dict[int, tuple[int, ...]]:

@@ -3,10 +3,12 @@
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from haven_core.audit.models import AuditLog
 from haven_registry.models import Manifest, Repository
 from haven_registry.oci import media_types
 from tests.api.artifacts import APP, digests, push
 from tests.api.conftest import Call
+from tests.api.settings.support import audit_log
 from tests.support.documents import descriptor, digest_of, image, index
 from tests.support.site import Site, seen_repository
 
@@ -24,6 +26,20 @@ def test_repositories_are_listed_described_and_deleted(api: Call, site: Site) ->
         assert api("DELETE", APP, user=user).status_code == status
     assert api("DELETE", APP, user="owner").status_code == 200
     assert api("GET", APP, user="owner").status_code == 404
+
+
+def test_a_description_is_in_the_audit_log(api: Call, site: Site, projects: dict[str, int]) -> None:
+    push(site, "v1")
+    audit_log()
+    AuditLog.objects.all().delete()
+    assert api("PUT", APP, {"description": "canary-4711"}, user="owner").status_code == 200
+    assert api("PUT", APP, {"description": "mine"}, user="guest").status_code == 403
+    told = audit_log()
+    assert [(one.username, one.operation, one.resource_type, one.is_success) for one in told] == [
+        ("owner", "update", "repository", True), ("guest", "update", "repository", False),
+    ]  # fmt: skip
+    assert (told[0].resource, told[0].project_id) == ("private/team/app", projects["private"])
+    assert "canary" not in str([vars(one) for one in told]), "what was written is in the repository"
 
 
 def test_an_artifact_says_what_it_is(api: Call, site: Site) -> None:

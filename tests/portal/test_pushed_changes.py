@@ -207,6 +207,8 @@ def test_a_description(signed_in: SignedIn, site: Site) -> None:
     browser = signed_in("owner")
     browser.post(f"{REPOSITORY}about", description="What it is\nfor")
     assert "What it is" in browser.text(f"{REPOSITORY}about")
+    told = OutboxEvent.objects.filter(topic="repository.described").values_list("payload", flat=True)
+    assert [(one["name"], one["by"]) for one in told] == [("private/team/app", "owner")]
     assert signed_in("guest").post(f"{REPOSITORY}about", description="mine").status_code == 403
     assert Repository.objects.get(id=site.repository).description == "What it is\nfor"
 

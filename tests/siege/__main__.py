@@ -1,5 +1,7 @@
-"""Everything at once against the running product: pushes by every method, mounts, tag moves, deletes, pulls, retention,
-immutable tags, garbage collection without any grace, kill -9 of every kind of worker, connections of the database cut.
+"""Everything at once against the running product: pushes by every method, mounts, tag moves, deletes, pulls, restores,
+rollbacks, retention, immutable tags, garbage collection without any grace, kill -9 of every kind of worker, connections
+of the database cut. In the first half what is deleted can be restored for a minute; then the stack is started anew, and in
+the second half a delete is for good.
 
     python -m tests.siege --minutes 60                        SQLite and files
     python -m tests.siege --minutes 60 --servers              PostgreSQL and S3 (SeaweedFS), both real servers
@@ -21,22 +23,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.siege.clients import RETENTION_KEEPS, Client, Jobs, Keeper, Killer, Siege
+from tests.siege.restoring import Restorer
+from tests.siege.terms import EMPTY, RESTORABLE, SETTINGS, restore_window
 from tests.support.client import expect
 from tests.support.harm import HarmedStack
 from tests.support.postgres import PostgresServer, run_postgres
 from tests.support.seaweedfs import run_seaweedfs
+from tests.support.stack import StackError
 
 PROJECTS = ("north", "south")
-NO_GRACE = {
-    "HAVEN_GC_GRACE_HOURS": "0",
-    "HAVEN_RESTORE_WINDOW_DAYS": "0",
-    "HAVEN_READ_GRACE_HOURS": "0.01",
-    "HAVEN_UPLOAD_LEASE_HOURS": "0.05",
-    "HAVEN_HEAD_MARGIN_HOURS": "0.02",
-    "HAVEN_UPLOAD_TTL_HOURS": "0.05",
-    "HAVEN_UNTAGGED_AGE_HOURS": "0.01",
-}
-EMPTY_SECONDS = 420.0  # more than haven_gc.sweep.CLAIM: what a killed worker had claimed waits for the end of that
+RULES_CACHED = 5.0  # seconds for which another process may still hold a tag immutable after its rule is gone
 EVERYWHERE = {"repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}]}
 
 
@@ -53,25 +49,79 @@ def main() -> int:
 
 
 def besiege(seconds: float, *, clients: int, servers: bool) -> dict[str, object]:
-    """Run it; {"seconds", "counts", "violations"}."""
+    """Run it; {"seconds", "counts", "refused_pushes", "violations"}. refused_pushes: for each way in which a blob that a
+    refused manifest named was shown before, how many there were and after how many seconds the earliest and latest came."""
     with ExitStack() as life:
         folder = Path(life.enter_context(tempfile.TemporaryDirectory(prefix="hs-")))
-        environment, postgres = dict(NO_GRACE), None
+        environment, postgres = SETTINGS | restore_window(RESTORABLE), None
         if servers:
             postgres = life.enter_context(run_postgres(fsync=True))
             environment |= _server_settings(life, folder, postgres)
         stack = HarmedStack(folder, environment=environment).start()
-        life.callback(stack.stop)
-        siege = Siege(stack, [stack.create_project(name) for name in PROJECTS])
-        policies = [_rules(siege, name) for name in PROJECTS]
+        siege = Siege(stack, [stack.create_project(name) for name in PROJECTS], RESTORABLE)
+        life.callback(_ended, siege)
         began = time.monotonic()
-        people = _assault(siege, policies, seconds, clients, postgres)
-        _aftermath(siege, people, postgres)
+        everybody = Everybody(siege, [_rules(siege, name) for name in PROJECTS], clients)
+        everybody.assault(seconds / 2, postgres)
+        _without_restoring(siege)
+        everybody.assault(seconds / 2, postgres)
+        _aftermath(siege, everybody.owners, postgres)
         return {
             "seconds": round(time.monotonic() - began),
             "counts": dict(sorted(siege.counts.items())),
+            "refused_pushes": _summed(siege.refused),
             "violations": siege.violations,
         }
+
+
+class Everybody:
+    """Who takes part; owners are the clients with ledgers."""
+
+    def __init__(self, siege: Siege, policies: list[str], clients: int) -> None:
+        self.siege, self.policies = siege, policies
+        self.people = [Client(siege, slot) for slot in range(clients)]
+        self.keeper, self.restorer = Keeper(siege), Restorer(siege)
+        self.owners = [*self.people, self.keeper.client, self.restorer.client, self.restorer.keeper.client]
+
+    def assault(self, seconds: float, postgres: PostgresServer | None) -> None:
+        siege = self.siege
+        siege.stop.clear()
+        for owner in self.owners:
+            owner.connect()
+        threads = [siege.start(person.name, person.step) for person in self.people]
+        threads += [
+            siege.start("keeper", self.keeper.step),
+            siege.start("restorer", self.restorer.step),
+            siege.start("jobs", Jobs(siege, self.policies).step),
+            siege.start("killer", Killer(siege, _cutter(postgres) if postgres else None).step),
+        ]
+        time.sleep(seconds)
+        siege.stop.set()
+        for thread in threads:
+            thread.join(300)
+            if thread.is_alive():
+                siege.violation(f"{thread.name} hangs")
+
+
+def _without_restoring(siege: Siege) -> None:
+    """Stop the stack in the middle of what its workers do, and start it so that deletes are for good."""
+    _ended(siege)
+    siege.restorable = 0.0
+    siege.stack.environment |= restore_window(0)
+    siege.stack.start()
+
+
+def _ended(siege: Siege) -> None:
+    try:
+        siege.stack.stop()
+    except StackError as error:  # killed by now; a violation, not the end of everything that was found
+        siege.violation(f"stopping: {error}")
+        siege.stack.server = None
+
+
+def _summed(refused: list[tuple[str, float]]) -> dict[str, dict[str, float]]:
+    ways = {how: [seconds for way, seconds in refused if way == how] for how, _ in refused}
+    return {how: {"number": len(all_), "earliest": min(all_), "latest": max(all_)} for how, all_ in ways.items()}
 
 
 def _server_settings(life: ExitStack, folder: Path, postgres: PostgresServer) -> dict[str, str]:
@@ -108,26 +158,6 @@ def _rules(siege: Siege, project: str) -> str:
     return str(made.headers["Location"]).removeprefix("/api/v2.0")
 
 
-def _assault(
-    siege: Siege, policies: list[str], seconds: float, clients: int, postgres: PostgresServer | None
-) -> list[Client]:
-    people = [Client(siege, slot) for slot in range(clients)]
-    keeper = Keeper(siege)
-    threads = [siege.start(person.name, person.step) for person in people]
-    threads += [
-        siege.start("keeper", keeper.step),
-        siege.start("jobs", Jobs(siege, policies).step),
-        siege.start("killer", Killer(siege, _cutter(postgres) if postgres else None).step),
-    ]
-    time.sleep(seconds)
-    siege.stop.set()
-    for thread in threads:
-        thread.join(300)
-        if thread.is_alive():
-            siege.violation(f"{thread.name} hangs")
-    return [*people, keeper.client]
-
-
 def _aftermath(siege: Siege, people: list[Client], postgres: PostgresServer | None) -> None:
     """With nobody there: all in the ledgers comes back, rows, bytes and quotas agree, and what is deleted leaves nothing."""
     stack = siege.stack
@@ -137,14 +167,15 @@ def _aftermath(siege: Siege, people: list[Client], postgres: PostgresServer | No
         for (repository, tag), manifest in person.ledger.items():
             _watched(siege, lambda who=person, at=(repository, tag, manifest): who.pull(*at))  # type: ignore[misc]
     _watched(siege, lambda: stack.settle("orphans"))  # fsck: rows, bytes, counters and quotas
-    for project in (found["name"] for found in siege.api("GET", "/projects").json()):
+    for project in siege.projects:
         for rule in siege.api("GET", f"/projects/{project}/immutabletagrules").json():
             siege.api("DELETE", f"/projects/{project}/immutabletagrules/{rule['id']}")
+    time.sleep(RULES_CACHED)
+    for project in siege.projects:
         for repository in siege.api("GET", f"/projects/{project}/repositories?page_size=100").json():
             name = repository["name"].partition("/")[2]
             _watched(siege, lambda at=(project, name): _deleted(siege, *at))  # type: ignore[misc]
-    Jobs(siege, []).collect()
-    _watched(siege, lambda: _nothing_left(siege, until=time.monotonic() + EMPTY_SECONDS))
+    _watched(siege, lambda: _nothing_left(siege, until=time.monotonic() + EMPTY))
     if postgres is not None:
         deadlocks = int(_sql(postgres, "SELECT sum(deadlocks) FROM pg_stat_database"))
         if deadlocks:
@@ -156,9 +187,14 @@ def _deleted(siege: Siege, project: str, name: str) -> None:
 
 
 def _nothing_left(siege: Siege, *, until: float) -> None:
-    """Dead bytes outlive their rows by the grace of running downloads, so this looks until it is true or late."""
-    kinds = ("objects", "sessions", "staged")
-    while any((found := siege.stack.settle("orphans"))[kind] for kind in kinds) and time.monotonic() < until:
+    """Dead bytes outlive their rows by the grace of running downloads, and what a killed worker was deleting waits for the
+    end of its claim, so this collects and looks until it is true or late."""
+    kinds, jobs = ("objects", "live", "sessions", "staged", "unknown"), Jobs(siege, [])
+    while True:
+        jobs.collect()
+        found = siege.stack.settle("orphans")
+        if not any(found[kind] for kind in kinds) or time.monotonic() > until:
+            break
         time.sleep(5)
     assert (found["sessions"], found["staged"], found["unknown"]) == (0, [], []), found
     assert (found["objects"], found["live"]) == ([], []), found

@@ -8,10 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 
+from tests.siege.terms import PROMISED
 from tests.support.client import PUSH_METHODS, RegistryClient, UnexpectedStatusError, expect
 from tests.support.harm import HarmedStack, kill, seconds_old
 from tests.support.ledger import RETRYABLE, GaveUpError
@@ -20,7 +21,6 @@ from tests.support.oci import Blob, Manifest, image, random_layer
 KEEP = 4  # images of one client at a time: few, so that blobs die and come back often
 RETENTION_KEEPS = 3
 ATTEMPTS = 60
-PROMISED = 60.0  # seconds, less than the stack's HAVEN_HEAD_MARGIN_HOURS: a blob shown or taken can be named that long
 SETTLED = 6.0  # seconds; a server gives up when a worker dies within 5.5 s of its start
 SHARED_LAYERS: tuple[Blob, ...] = tuple(random_layer(20_000, seed=f"shared {number}") for number in range(12))
 FINAL = ("Success", "Error", "Stopped")
@@ -30,12 +30,26 @@ class Lost(AssertionError):
     """Something acknowledged, and not deleted by its owner since, did not come back whole."""
 
 
+class Shown(NamedTuple):
+    """How a client learned that a blob is there (a key of PROMISED), and when the request began that told it. What that
+    promises began later, so a refusal before asked_at + PROMISED[how] breaks it for certain."""
+
+    how: str
+    asked_at: float
+
+
 @dataclass
 class Siege:
-    """What all share: the stack, when to stop, what was counted and what was violated."""
+    """What all share: the stack, when to stop, what was counted and what was violated.
+
+    restorable: seconds for which what is deleted can be restored. refused: of each blob that a pushed manifest named in
+    vain, how it was shown before and how many seconds after that the refusal came.
+    """
 
     stack: HarmedStack
     projects: list[str]
+    restorable: float = 0.0
+    refused: list[tuple[str, float]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     counts: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
@@ -48,6 +62,13 @@ class Siege:
     def violation(self, text: str) -> None:
         with self.lock:
             self.violations.append(text[:500])
+
+    def refusal(self, shown: Shown) -> float:
+        """Note a blob that was shown and then unknown; the seconds between."""
+        seconds = round(time.monotonic() - shown.asked_at, 1)
+        with self.lock:
+            self.refused.append((shown.how, seconds))
+        return seconds
 
     def patiently(self, attempt: Callable[[], requests.Response]) -> requests.Response:
         """The first answer that is not what a client meets while a part is away. Raises GaveUpError."""
@@ -87,10 +108,14 @@ class Client:
 
     def __init__(self, siege: Siege, slot: int) -> None:
         self.siege, self.random = siege, random.Random(slot)
-        self.http: RegistryClient = siege.stack.client(timeout=30)
+        self.connect()
         self.name = f"keep-{slot}"
         self.number = 0
         self.ledger: dict[tuple[str, str], Manifest] = {}  # repository and tag -> image
+
+    def connect(self) -> None:
+        """To where the stack is now."""
+        self.http: RegistryClient = self.siege.stack.client(timeout=30)
 
     def step(self) -> None:
         if len(self.ledger) >= KEEP:
@@ -125,36 +150,40 @@ class Client:
 
     def send(self, repository: str, manifest: Manifest, tag: str) -> None:
         """As clients do: HEAD, mount, or upload each blob, then the manifest. All of it again when a blob went meanwhile,
-        which it may only when so many parts were away that this took longer than blobs are promised for."""
+        which it may only when nothing promised it any more."""
         for _ in range(5):
-            began = time.monotonic()
-            for blob in manifest.all_blobs():
-                self.ensure_blob(repository, blob)
+            shown = {blob.digest: self.ensure_blob(repository, blob) for blob in manifest.all_blobs()}
             answer = self.siege.patiently(lambda: self.again(self.http.put_manifest(repository, manifest, tag)))
             if answer.status_code == 201:
                 return
-            took = time.monotonic() - began
-            if "MANIFEST_BLOB_UNKNOWN" not in answer.text or took < PROMISED:
-                raise Lost(f"{repository}:{tag} after {took:.1f} s: {answer.status_code} {answer.text[:300]}")
-            self.siege.count("took_longer_than_promised")
+            if "MANIFEST_BLOB_UNKNOWN" not in answer.text:
+                raise Lost(f"{repository}:{tag}: {answer.status_code} {answer.text[:300]}")
+            for error in answer.json()["errors"]:
+                digest = error["detail"]["digest"]
+                how, seconds = shown[digest].how, self.siege.refusal(shown[digest])
+                if seconds < PROMISED[how]:
+                    raise Lost(f"{repository}:{tag}: {digest} was {how} {seconds} s ago and is unknown")
         raise Lost(f"{repository}:{tag}: refused five times, the blobs just pushed are unknown")
 
-    def ensure_blob(self, repository: str, blob: Blob) -> None:
+    def ensure_blob(self, repository: str, blob: Blob) -> Shown:
+        asked_at = time.monotonic()
         known = self.siege.patiently(lambda: self.again(self.http.head_blob(repository, blob.digest)))
         if expect(known, 200, 404).status_code == 200:
-            return
+            return Shown("head", asked_at)
         if self.random.random() < 0.4:
             source = f"{self.random.choice(self.siege.projects)}/app{self.random.randrange(3)}"
+            asked_at = time.monotonic()
             answer = self.siege.patiently(lambda: self.again(self.http.mount(repository, blob.digest, source)))
             if answer.status_code == 201:
                 self.siege.count("mounted")
-                return
+                return Shown("mounted", asked_at)
         method = self.random.choice(PUSH_METHODS)
         for _ in range(ATTEMPTS):
+            asked_at = time.monotonic()
             try:
                 self.http.push_blob(repository, blob, method)
                 self.siege.count("uploaded")
-                return
+                return Shown("uploaded", asked_at)
             except UnexpectedStatusError as error:
                 self.http.forget_tokens()
                 if error.response.status_code not in {*RETRYABLE, 404}:  # 404: a session forgotten in a crash
@@ -168,7 +197,7 @@ class Client:
     def move(self) -> None:
         """A tag from one image to another of the same repository: it names one of the two at every moment."""
         (repository, tag), old = self.random.choice(list(self.ledger.items()))
-        new = image([self.random.choice(SHARED_LAYERS)], command=[tag, str(self.random.random())])
+        new = image([self.shared_layer()], command=[tag, str(self.random.random())])
         self.send(repository, new, tag)
         self.ledger[repository, tag] = new
         self.siege.count("moved")
@@ -177,12 +206,16 @@ class Client:
     def delete_one(self) -> None:
         (repository, tag), manifest = self.random.choice(list(self.ledger.items()))
         del self.ledger[repository, tag]
+        self.delete(repository, manifest.digest)
+
+    def delete(self, repository: str, digest: str) -> None:
+        """By /v2 or by the API. 404: the first attempt did it and its answer was lost, or retention was faster."""
         project, _, name = repository.partition("/")
         if self.random.random() < 0.5:
-            answer = self.siege.patiently(lambda: self.again(self.http.delete_manifest(repository, manifest.digest)))
-            expect(answer, 202, 404)  # 404: the first attempt did it, its answer was lost
+            answer = self.siege.patiently(lambda: self.again(self.http.delete_manifest(repository, digest)))
+            expect(answer, 202, 404)
         else:
-            path = f"/projects/{project}/repositories/{name}/artifacts/{manifest.digest}"
+            path = f"/projects/{project}/repositories/{name}/artifacts/{digest}"
             expect(self.siege.api("DELETE", path), 200, 404)
         self.siege.count("deleted")
 
@@ -204,6 +237,10 @@ class Client:
             time.sleep(0.25)
         raise GaveUpError(f"{repository}:{tag} can't be pulled")
 
+    def shared_layer(self) -> Blob:
+        """One that others push and delete, too."""
+        return self.random.choice(SHARED_LAYERS)
+
     def again(self, answer: requests.Response) -> requests.Response:
         if answer.status_code == 401:
             self.http.forget_tokens()
@@ -213,15 +250,18 @@ class Client:
 class Keeper:
     """Pushes tags that a rule makes immutable, and tries to overwrite and to delete them."""
 
-    def __init__(self, siege: Siege) -> None:
-        self.siege, self.client, self.number = siege, Client(siege, 1000), 0
+    def __init__(self, siege: Siege, slot: int = 1000) -> None:
+        self.siege, self.client, self.number = siege, Client(siege, slot), 0
 
     def step(self) -> None:
-        project = self.client.random.choice(self.siege.projects)
-        repository, tag = f"{project}/app0", f"fix-{self.number}"
         if self.number < 20:
-            self.client.push(repository, tag)
+            self.client.push(f"{self.client.random.choice(self.siege.projects)}/app0", f"fix-{self.number}")
             self.number += 1
+        self.try_to_change()
+        time.sleep(0.2)
+
+    def try_to_change(self) -> None:
+        """One of the tags, to another image, and away; both must be refused and leave it whole."""
         (repository, tag), manifest = self.client.random.choice(list(self.client.ledger.items()))
         project, _, name = repository.partition("/")
         other = image([SHARED_LAYERS[0]], command=["other", str(self.client.random.random())])
@@ -233,7 +273,6 @@ class Keeper:
             raise Lost(f"immutable {repository}:{tag}: PUT {put.status_code}, DELETE {gone.status_code}")
         self.client.pull(repository, tag, manifest)
         self.siege.count("immutable_refused")
-        time.sleep(0.2)
 
 
 @dataclass

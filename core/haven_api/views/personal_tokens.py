@@ -1,4 +1,5 @@
-"""/users/current/tokens: personal access tokens. Haven's own extension: Harbor has one secret of a person at most."""
+"""/users/current/tokens and /users/{user}/tokens: personal access tokens. Haven's own extension: Harbor has one secret of
+a person at most."""
 
 from typing import Any
 
@@ -10,12 +11,14 @@ from rest_framework.response import Response
 from haven_api.lists import list_response, requested_list
 from haven_api.openapi import LIST
 from haven_api.serializers import Integer, Text
-from haven_api.views.base import ApiView, timestamp
+from haven_api.views.base import ApiView, requested_id, timestamp
+from haven_core.accounts.selectors import Account, find_account
 from haven_core.domain.actor import Actor
 from haven_core.domain.personal_tokens import TokenScope
-from haven_core.errors import NoUser
+from haven_core.errors import NotFound, NoUser
 from haven_core.personal_tokens import selectors, services
 from haven_core.personal_tokens.selectors import TokenView
+from haven_core.rbac.permissions import Action, Resource, require_system
 
 
 class PersonalTokenBody(serializers.Serializer[Any]):
@@ -83,6 +86,49 @@ class OnePersonalToken(ApiView):
         self.audited_as = selectors.find_token(actor, token_id).name
         services.revoke_token(actor, token_id)
         return Response(status=200)
+
+
+class TokensOfUser(ApiView):
+    """Anybody's personal access tokens, for administrators. Haven's own extension: Harbor has no such path."""
+
+    @LIST
+    def get(self, request: Request, user_id: str) -> Response:
+        """List them, without their secrets; for who may read the account (auditors, too). One's own as well."""
+        account = _account(self, user_id, Action.READ)
+        query = requested_list(request)
+        views, total = selectors.list_tokens(self.actor, query, user_id=account.user_id)
+        return list_response(request, query, [_render(view) for view in views], total)
+
+
+class OneTokenOfUser(ApiView):
+    """One of them. Haven's own extension: Harbor has no such path."""
+
+    is_of_own_account = True
+
+    def get(self, _request: Request, user_id: str, token_id: int) -> Response:
+        """Read, without its secret."""
+        account = _account(self, user_id, Action.READ)
+        return Response(_render(selectors.find_token(self.actor, token_id, user_id=account.user_id)))
+
+    def delete(self, _request: Request, user_id: str, token_id: int) -> Response:
+        """Revoke it now; for who may change the account. With a password or a session, never with a token."""
+        account = _account(self, user_id, Action.UPDATE)
+        self.require_password()
+        found = selectors.find_token(self.actor, token_id, user_id=account.user_id)
+        self.audited_as = f"{account.username}/{found.name}"
+        services.revoke_token(self.actor, token_id, user_id=account.user_id)
+        return Response(status=200)
+
+
+def _account(view: ApiView, user_id: str, action: Action) -> Account:
+    """The account: the caller's own, or one that they may do `action` with. Raises Unauthorized, Forbidden, NotFound."""
+    actor, number = view.require_login(), requested_id("user_id", user_id)
+    if actor.is_robot or number != actor.user_id:
+        require_system(actor, Resource.USER, action)
+    account = find_account(number)
+    if account is None:
+        raise NotFound(f"user {number} not found")
+    return account
 
 
 def _person(view: ApiView) -> Actor:

@@ -71,7 +71,7 @@ class OneRepository(ApiView):
         )
         body = RepositoryBody(data=request.data)
         body.is_valid(raise_exception=True)
-        describe_repository(place.id, body.validated_data["description"] or "")
+        describe_repository(place.id, body.validated_data["description"] or "", self.origin)
         return Response(status=200)
 
     def delete(self, request: Request, project_name: str, repository_name: str) -> Response:

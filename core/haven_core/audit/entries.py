@@ -135,6 +135,7 @@ _BY_TOPIC: Mapping[str, Callable[[Event, Mapping[str, Any]], Entry | None]] = {
     "tag.moved": _tag("create"),
     "tag.deleted": _tag("delete"),
     "repository.created": _repository("create"),
+    "repository.described": _repository("update"),
     "repository.deleted": _repository("delete"),
     "repository.restored": _repository("restore"),
 }

@@ -18,9 +18,11 @@ class Kind:
     """A kind of job.
 
     name: Harbor's, such as GARBAGE_COLLECTION, or one of that form.
-    work: does one task. It runs in a worker, outside any transaction; may run again after a crash, from the start, and
-        must stand that; calls run.check() at least every second. What it returns is the task's result.
-    attempts: how often a task is tried when it fails; retry_after: the wait before the second one, doubled each time.
+    work: does one task. It runs in a worker, outside any transaction; may run again after a crash, from the start or
+        from what it saved (run.save), and must stand that; calls run.check() at least every second. What it returns is
+        the task's result.
+    attempts: how often a task is tried when it fails, counted since it last got on; retry_after: the wait before the
+        second one, doubled each time.
     keep: finished executions that are kept for each subject (Harbor: 50).
     is_exclusive: at most one active execution for each subject.
     """

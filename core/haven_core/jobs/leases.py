@@ -34,6 +34,7 @@ class Claim:
     subject_id: int
     attempt: int
     parameters: Mapping[str, Any]
+    checkpoint: Mapping[str, Any]
 
 
 def claim(task_id: int, worker: str) -> Claim | None:
@@ -67,22 +68,32 @@ def claim(task_id: int, worker: str) -> Claim | None:
             task.execution.subject_id,
             task.attempt + 1,
             task.parameters,
+            task.checkpoint,
         )
 
     return run_write(work)
 
 
-def beat(held: Claim, phases: list[dict[str, Any]], lines: str, line_count: int) -> bool:
+def beat(
+    held: Claim,
+    phases: list[dict[str, Any]],
+    lines: str,
+    line_count: int,
+    checkpoint: Mapping[str, Any] | None = None,
+) -> bool:
     """Keep the task: move its lease on, record progress, append to its log; returns whether it shall stop.
 
+    checkpoint: a new one. With it this attempt counts as the first: a long task may lose any number of workers as long as
+    it gets on with each.
     Not flushed to disk (it survives a killed process; a power cut may take the last lines). Raises LeaseLost.
     """
 
     def work() -> bool:
         now = timezone.now()
         mine = Task.objects.filter(id=held.task_id, fence=held.fence, status=Status.RUNNING)
+        got_on = {} if checkpoint is None else {"checkpoint": dict(checkpoint), "attempt": 1}
         changed = mine.update(
-            lease_until=now + LEASE, heartbeat_at=now, phases=phases, log_lines=F("log_lines") + line_count
+            lease_until=now + LEASE, heartbeat_at=now, phases=phases, log_lines=F("log_lines") + line_count, **got_on
         )
         if not changed:
             raise LeaseLost
@@ -105,9 +116,9 @@ def end(held: Claim, status: str, result: Mapping[str, Any], error: str = "") ->
         now = timezone.now()
         changes: dict[str, Any] = {"status": status, "lease_until": None, "error": error[:4000], "result": dict(result)}
         mine = Task.objects.filter(id=held.task_id, fence=held.fence, status=Status.RUNNING)
-        is_stopping = mine.filter(stop_requested_at__isnull=False).exists()
-        if status == Status.ERROR and held.attempt < kind.attempts and not is_stopping:
-            wait = kind.retry_after * 2 ** (held.attempt - 1)
+        attempt, stop_requested_at = mine.values_list("attempt", "stop_requested_at").first() or (0, None)
+        if status == Status.ERROR and attempt < kind.attempts and stop_requested_at is None:
+            wait = kind.retry_after * 2 ** max(attempt - 1, 0)
             changes |= {"status": Status.SCHEDULED, "run_after": now + wait, "dispatched_at": None}
         else:
             changes["ended_at"] = now
@@ -156,5 +167,6 @@ def _reap_one(task_id: int, execution_id: int, kind: str) -> int:
 
 
 def _crashes_allowed(kind: str) -> int:
-    """A crash is rarely the task's fault, but a task that kills each of its workers must end."""
+    """A crash is rarely the task's fault, but a task that kills each of its workers must end. Counted since the task last
+    got on (beat)."""
     return max(find_kind(kind).attempts, 5) if kind in kind_names() else 5

@@ -66,6 +66,8 @@ class Task(models.Model):
     fence: grows with every claim; a worker may write only under the number it claimed with, so one that was taken for
         dead and comes back changes nothing.
     lease_until: until then the task belongs to `worker`; heartbeats move it on. NULL unless running.
+    attempt: how often it was claimed since it last got on. checkpoint: where the work goes on after a crash or a failure;
+        what is in it is the kind's business.
     run_after: when a waiting task may start. dispatched_at: when a worker was last told of it.
     phases: progress, [{name, total, done, bytes, started_at, ended_at}].
     """
@@ -77,6 +79,7 @@ class Task(models.Model):
     result = models.JSONField(default=dict)
     error = models.TextField(default="", blank=True)
     attempt = models.IntegerField(default=0)
+    checkpoint = models.JSONField(default=dict)
     fence = models.BigIntegerField(default=0)
     worker = models.CharField(max_length=255, default="", blank=True)
     lease_until = models.DateTimeField(null=True)

@@ -25,6 +25,7 @@ class Run:
         self._held, self._echo = held, echo
         self._phases: list[dict[str, Any]] = []
         self._buffer: list[str] = []
+        self._unsaved: dict[str, Any] | None = None
         self._logged = 0
         self._lock, self._beating = threading.Lock(), threading.Lock()
         self._last_beat = time.monotonic()
@@ -54,6 +55,17 @@ class Run:
     def parameters(self) -> Mapping[str, Any]:
         """What was asked for."""
         return self._held.parameters
+
+    @property
+    def saved(self) -> Mapping[str, Any]:
+        """What an attempt before this one saved; empty for the first."""
+        return self._held.checkpoint
+
+    def save(self, **checkpoint: Any) -> None:
+        """Where the next attempt goes on if this one ends here, in values of JSON; only when there is something that it need
+        not do again, since the attempts are counted from here. Written by the next flush, a second later at most."""
+        with self._lock:
+            self._unsaved = checkpoint
 
     def check(self) -> None:
         """Whether to go on. Raises JobStopped when somebody stopped the task, LeaseLost when it is no longer ours; let
@@ -98,10 +110,11 @@ class Run:
         with self._beating:
             with self._lock:
                 lines, self._buffer = self._buffer, []
+                checkpoint, self._unsaved = self._unsaved, None
                 phases = [dict(phase) for phase in self._phases]
             self._last_beat = time.monotonic()
             try:
-                self._must_stop = beat(self._held, phases, "".join(lines), len(lines))
+                self._must_stop = beat(self._held, phases, "".join(lines), len(lines), checkpoint)
             except LeaseLost:
                 self._is_lost = True
 

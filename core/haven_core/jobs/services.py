@@ -117,7 +117,8 @@ def stop_waiting(kind: str | None = None) -> int:
 
 
 def retry_task(task_id: int) -> None:
-    """Put a task that failed or was stopped in the queue again, with all its attempts. Others stay as they are.
+    """Put a task that failed or was stopped in the queue again, from its start and with all its attempts. Others stay as
+    they are.
 
     Raises ExecutionUnknown, AlreadyRunning when another execution has taken the kind's only place.
     """
@@ -129,8 +130,8 @@ def retry_task(task_id: int) -> None:
         hold_execution(execution_id)
         now = timezone.now()
         changed = Task.objects.filter(id=task_id, status__in=(Status.ERROR, Status.STOPPED)).update(
-            status=Status.PENDING, attempt=0, error="", run_after=now, dispatched_at=None, stop_requested_at=None,
-            ended_at=None,
+            status=Status.PENDING, attempt=0, checkpoint={}, error="", run_after=now, dispatched_at=None,
+            stop_requested_at=None, ended_at=None,
         )  # fmt: skip
         if not changed:
             return

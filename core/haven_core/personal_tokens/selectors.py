@@ -1,4 +1,4 @@
-"""Reading one's own tokens; never a secret."""
+"""Reading tokens, one's own and for administrators anybody's; never a secret."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from haven_core.domain.conditions import ListQuery
 from haven_core.errors import NotFound
 from haven_core.personal_tokens.models import PersonalToken
 from haven_core.projects.models import Project
+from haven_core.rbac.permissions import Action, Resource, evaluate
 
 LISTING = Listing(
     filters={
@@ -40,23 +41,27 @@ class TokenView:
     last_used_from: str
 
 
-def list_tokens(actor: Actor, query: ListQuery) -> tuple[list[TokenView], int]:
-    """A page of the actor's tokens and the number of all, narrowed and ordered by the keys of LISTING; expired ones stay
+def list_tokens(actor: Actor, query: ListQuery, *, user_id: int | None = None) -> tuple[list[TokenView], int]:
+    """A page of the actor's tokens, or of those of `user_id`, and the number of all; of another's none, unless the actor
+    may read accounts. Narrowed and ordered by the keys of LISTING; expired ones stay
     until the next is made. Three SQL statements. Raises BadRequest for a value a column can't have."""
-    found = LISTING.narrow(_own(actor), query)
+    found = LISTING.narrow(_tokens(actor, user_id), query)
     return _views(LISTING.page(found, query)), total(found)
 
 
-def find_token(actor: Actor, token_id: int) -> TokenView:
-    """One of the actor's tokens. Raises NotFound, also for another's."""
-    views = _views(_own(actor).filter(pk=token_id))
+def find_token(actor: Actor, token_id: int, *, user_id: int | None = None) -> TokenView:
+    """One of the tokens that list_tokens() shows the actor. Raises NotFound, also for any other."""
+    views = _views(_tokens(actor, user_id).filter(pk=token_id))
     if not views:
         raise NotFound(f"token {token_id} not found")
     return views[0]
 
 
-def _own(actor: Actor) -> "QuerySet[PersonalToken, PersonalToken]":
-    return PersonalToken.objects.filter(user_id=actor.user_id)
+def _tokens(actor: Actor, user_id: int | None) -> "QuerySet[PersonalToken, PersonalToken]":
+    if user_id is None or user_id == actor.user_id:
+        return PersonalToken.objects.filter(user_id=actor.user_id)
+    found = PersonalToken.objects.filter(user_id=user_id)
+    return found if evaluate(actor, Resource.USER, Action.READ) else found.none()
 
 
 def _views(rows: "QuerySet[PersonalToken, PersonalToken]") -> list[TokenView]:

@@ -18,6 +18,7 @@ from haven_core.events.outbox import publish
 from haven_core.personal_tokens.holders import forget_holders
 from haven_core.personal_tokens.models import PersonalToken
 from haven_core.rbac.access import forget_access, visible_projects
+from haven_core.rbac.permissions import Action, Resource, require_system
 
 MAX_NAME = 64
 MAX_TOKENS = 100  # live ones of a person
@@ -84,20 +85,24 @@ def create_token(
     return run_write(write)
 
 
-def revoke_token(actor: Actor, token_id: int) -> None:
-    """End one of the actor's tokens now; registry tokens made with it end within holders.STALENESS_SECONDS in other
-    processes. Raises NotFound, also for another's; Forbidden for who came by a token."""
-    if actor.kind != "user" or actor.token_id:
+def revoke_token(actor: Actor, token_id: int, *, user_id: int | None = None) -> None:
+    """End one of the actor's tokens now, or of those of `user_id` for who may change accounts; registry tokens made with
+    it end within holders.STALENESS_SECONDS in other processes.
+
+    Raises NotFound, also for somebody else's than asked for; Forbidden for who came by a token, or may not.
+    """
+    if actor.token_id:
         raise Forbidden("a token is revoked with a password or a session")
+    owner_id = actor.user_id if user_id is None else user_id
+    if actor.kind != "user" or owner_id != actor.user_id:
+        require_system(actor, Resource.USER, Action.UPDATE)
 
     def write() -> None:
-        rows = PersonalToken.objects.filter(pk=token_id, user_id=actor.user_id)
+        rows = PersonalToken.objects.filter(pk=token_id, user_id=owner_id)
         name = rows.values_list("name", flat=True).first()
         if not rows.delete()[0]:
             raise NotFound(f"token {token_id} not found")
-        publish(
-            "personal_token.revoked", timezone.now(), user_id=actor.user_id, token_id=token_id, name=name, by=actor.name
-        )
+        publish("personal_token.revoked", timezone.now(), user_id=owner_id, token_id=token_id, name=name, by=actor.name)
         transaction.on_commit(forget_holders)
         transaction.on_commit(forget_access)
 

@@ -31,6 +31,7 @@ class RetentionExecution(models.Model):
 
     heartbeat_at: the worker that runs it moves this on; when it stops, another takes over and attempt grows, so that
         the first one finds itself replaced.
+    advanced_in: the last attempt that removed something or finished a repository.
     is_stopping: somebody asked for a stop; the worker looks every second.
     """
 
@@ -44,6 +45,7 @@ class RetentionExecution(models.Model):
     status = models.CharField(max_length=8, default=PENDING)
     is_stopping = models.BooleanField(default=False)
     attempt = models.IntegerField(default=0)
+    advanced_in = models.IntegerField(default=0)
     heartbeat_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)

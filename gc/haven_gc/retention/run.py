@@ -8,11 +8,13 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
+from typing import Any
 
 from django.db.models import F, Q
 from django.utils import timezone
 
 from haven_core.db import backend
+from haven_core.db.connections import is_unavailable
 from haven_core.db.transactions import run_write
 from haven_core.domain.retention import Action, Decision
 from haven_core.errors import HavenError, NotFound, TagImmutable
@@ -28,7 +30,7 @@ MANUAL, SCHEDULE = "MANUAL", "SCHEDULE"
 EXECUTIONS_KEPT = 50  # of a policy, as Harbor
 BEAT_SECONDS = 1.0
 LEASE = timedelta(seconds=60)  # without a heartbeat; then another worker may take over
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 5  # without getting on; one that gets on may lose any number of workers
 _OPEN = (RetentionExecution.PENDING, RetentionExecution.RUNNING)
 
 _log = logging.getLogger("haven.gc")
@@ -124,6 +126,7 @@ def run_execution(execution_id: int) -> bool:
         for task in RetentionTask.objects.filter(execution_id=execution_id, status__in=_OPEN).order_by("id"):
             lease.keep()
             _run_task(task, execution, project_id, selected.get(task.repository_id), lease)
+            lease.got_on()
         if RetentionTask.objects.filter(execution_id=execution_id, status=RetentionExecution.ERROR).exists():
             status = RetentionExecution.ERROR
     except _StoppedError:
@@ -141,14 +144,19 @@ class _Lease:
         self._mine = RetentionExecution.objects.filter(
             id=execution_id, attempt=attempt, status=RetentionExecution.RUNNING
         )
-        self._next = 0.0
+        self._changes: dict[str, Any] = {}
+        self._attempt, self._next = attempt, 0.0
+
+    def got_on(self) -> None:
+        """Something is done that no later attempt has to do again; recorded by the next keep()."""
+        self._changes = {"advanced_in": self._attempt}
 
     def keep(self) -> None:
         """Show that we live, once in BEAT_SECONDS. Raises _StoppedError, _LostError."""
         if monotonic() < self._next:
             return
         self._next = monotonic() + BEAT_SECONDS
-        if not self._mine.update(heartbeat_at=timezone.now()):
+        if not self._mine.update(heartbeat_at=timezone.now(), **self._changes):
             raise _LostError
         if self._mine.filter(is_stopping=True).exists():
             raise _StoppedError
@@ -160,7 +168,9 @@ def _claim(execution_id: int) -> _Lease | None:
 
     def work() -> _Lease | None:
         claimed = RetentionExecution.objects.filter(free, id=execution_id)
-        if claimed.filter(attempt__gte=MAX_ATTEMPTS).update(status=RetentionExecution.ERROR, ended_at=now):
+        if claimed.filter(attempt__gte=F("advanced_in") + MAX_ATTEMPTS).update(
+            status=RetentionExecution.ERROR, ended_at=now
+        ):
             _stop_tasks(execution_id)
             return None
         # one UPDATE: of two workers the second finds a fresh heartbeat
@@ -202,10 +212,13 @@ def _run_task(
         values["status"] = RetentionExecution.STOPPED
         log += "Retention job is stopped\n"
         raise
-    except _LostError:
+    except (_LostError, KeyboardInterrupt, SystemExit):  # somebody else has it, or goes on when this worker is gone
         values = {}
         raise
-    except Exception as error:  # noqa: BLE001  # one repository's trouble is not the others'
+    except Exception as error:  # one repository's trouble is not the others'
+        if is_unavailable(error):  # the database's is nobody's: the execution goes on from here when its lease is over
+            values = {}
+            raise
         _log.exception("retention of repository %s failed", task.repository_id)
         values["status"] = RetentionExecution.ERROR
         log += f"Retention failed: {type(error).__name__}\n"
@@ -222,7 +235,9 @@ def _remove(repository_id: int, plan: Plan, lease: _Lease) -> None:
             lease.keep()
             refused = _remove_one(repository_id, removal)
             waiting.difference_update(removal.decisions)
-            if refused is not None:
+            if refused is None:
+                lease.got_on()
+            else:
                 _decide_anew(plan, removal.decisions, *refused)
     finally:
         _decide_anew(plan, tuple(waiting), Action.RETAIN, "the run ended before it")

@@ -306,7 +306,7 @@ class About(RepositoryPage):
         self.allow(Resource.REPOSITORY, Action.UPDATE)
         text = request.POST.get("description", "").replace("\0", "")[:4000]
         with self.audited("PUT", self.api_path, self.repository.full_name):
-            describe_repository(self.repository.id, text.strip())
+            describe_repository(self.repository.id, text.strip(), self.origin)
         return self.done(gettext("The description is saved."), self.repository_url("repository-about"))
 
 

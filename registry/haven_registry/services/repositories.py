@@ -152,11 +152,13 @@ def _held(row_id: int, project_id: int, name: str, full_name: str, appeared_at: 
     return HeldRepository(row_id, project_id, name, full_name, has_appeared=appeared_at is not None)
 
 
-def describe_repository(repository_id: int, description: str) -> None:
+def describe_repository(repository_id: int, description: str, origin: Origin = HAVEN) -> None:
     """Set what people say of it. Raises RepositoryUnknown. Lock: repository (NO KEY UPDATE)."""
+    now = timezone.now()
 
     def work() -> None:
         if not Repository.objects.filter(id=repository_id, deleted_at=None).update(description=description):
             raise RepositoryUnknown
+        publish_about(repository_id, _name_of(repository_id), "repository.described", now, origin)
 
     run_write(work)

@@ -95,6 +95,8 @@ def world(db: None, request: pytest.FixtureRequest) -> World:
     for name in callers:
         owner = Actor("user", people[name], name, is_sysadmin=False)
         names[f"token of {name}"] = create_token(owner, name="n", scope="full").token_id
+    newcomer = Actor("user", people["newcomer"], "newcomer", is_sysadmin=False)
+    names["newcomer_token"] = create_token(newcomer, name="n", scope="full").token_id
     return World(names, {name: (name, PASSWORD) for name in people} | robots)
 
 

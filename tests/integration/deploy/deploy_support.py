@@ -14,6 +14,9 @@ from pathlib import Path
 PROGRAMS = Path(__file__).with_name("programs")
 ROOMS = Path(__file__).parents[3]
 CONTENT = bytes(number % 251 for number in range(2048))
+DIGEST = "sha256:" + "ab" * 32
+BLOB = f"/v2/team/app/blobs/{DIGEST}"
+"""Of the stand-in product: a blob whose bytes are CONTENT."""
 
 
 def eventually(condition: Callable[[], object], seconds: float = 10) -> None:

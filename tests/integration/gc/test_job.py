@@ -1,12 +1,15 @@
 """The garbage collection job: what it frees, tells, and leaves alone."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
 from haven_core.errors import BadRequest
-from haven_core.jobs import services
+from haven_core.jobs import leases, selectors, services
 from haven_core.jobs.errors import AlreadyRunning
+from haven_core.jobs.models import FINAL, Execution
+from haven_core.jobs.runner import run_task
 from haven_gc import job, plan
 from haven_registry.models import Blob, Manifest, StorageObject, Upload
 from haven_registry.services import repositories, uploads
@@ -90,6 +93,43 @@ def test_stop(site: Site, clock: Clock, run_job: RunJob, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(job.collector, "collect", stop_first)
     assert run_job().status == "Stopped"
+
+
+class Killed(BaseException):
+    """A worker's end by kill -9, as far as rows can tell: nothing is written any more."""
+
+
+def test_a_run_ends_well_whose_workers_are_killed_whenever_they_removed_something(
+    site: Site, windows: Callable[..., None], clock: Clock, run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows(restore_window=0, gc_grace=0, upload_lease=0, head_margin=0)
+    for number in range(8):  # of deleted repositories one is emptied at a time
+        repository = site.new_repository(site.first, f"app{number}")
+        site.push(b"%04d" % number, repository=repository)
+        repositories.delete_repository(repository_id=repository)
+    honest, kills, is_doomed = job.collector.collect, 0, False
+
+    def collect(project_id: int, **options: bool) -> object:
+        nonlocal kills, is_doomed
+        if is_doomed:
+            kills, is_doomed = kills + 1, False
+            raise Killed
+        done = honest(project_id, **options)
+        is_doomed = not job.collector.was_idle(done)
+        return done
+
+    monkeypatch.setattr("haven_core.jobs.run.BEAT_SECONDS", 0)
+    monkeypatch.setattr(job.collector, "collect", collect)
+    execution_id = services.start_execution(job.KIND, job.checked_parameters({}))
+    (task_id,) = selectors.task_ids(execution_id)
+    while (execution := Execution.objects.get(id=execution_id)).status not in FINAL:
+        with suppress(Killed):
+            assert run_task(task_id, "test", has_keeper=False)
+        clock.advance(minutes=1)
+        leases.reap()
+    assert (execution.status, kills > 5) == ("Success", True)
+    assert (execution.result["purged_manifests"], execution.result["purged_blobs"]) == (8, 8)
+    assert site.stored_keys() == []
 
 
 def test_one_at_a_time(site: Site, run_job: RunJob) -> None:

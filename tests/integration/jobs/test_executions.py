@@ -209,6 +209,77 @@ def test_a_task_that_kills_its_workers_ends(kind: MakeKind, clock: Clock) -> Non
     assert selectors.find_task(task_id).error == "worker w died"
 
 
+class Killed(BaseException):
+    """The worker's end by kill -9, as far as rows can tell: nothing is written any more."""
+
+
+def test_a_task_that_gets_on_may_lose_any_number_of_workers(
+    kind: MakeKind, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haven_core.jobs.run.BEAT_SECONDS", 0)
+
+    def work(run: Run) -> dict[str, int]:
+        done = int(run.saved.get("done", 0))
+        if done == 9:
+            return {"done": done}
+        run.save(done=done + 1)
+        run.check()
+        raise Killed
+
+    execution_id = services.start_execution(kind(work, attempts=2))
+    (task_id,) = selectors.task_ids(execution_id)
+    for number in range(9):
+        with pytest.raises(Killed):
+            work_off(f"w{number}")
+        clock.advance(minutes=1)
+        assert leases.reap() == 1
+    work_off()
+    assert (status(execution_id), selectors.find_task(task_id).result) == ("Success", {"done": 9})
+
+
+def test_a_task_that_stops_getting_on_ends(kind: MakeKind, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haven_core.jobs.run.BEAT_SECONDS", 0)
+    seen = []
+
+    def work(run: Run) -> None:
+        seen.append(dict(run.saved))
+        if not run.saved:
+            run.save(page=1)
+        run.check()
+        raise Killed
+
+    execution_id = services.start_execution(kind(work))
+    while status(execution_id) != "Error":
+        with pytest.raises(Killed):
+            work_off()
+        clock.advance(minutes=1)
+        leases.reap()
+    assert seen == [{}, *[{"page": 1}] * 4]
+    services.retry_task(selectors.task_ids(execution_id)[0])
+    with pytest.raises(Killed):
+        work_off()
+    assert seen[-1] == {}, "somebody who asks for it again gets all of it"
+
+
+def test_failures_are_counted_since_the_task_got_on(
+    kind: MakeKind, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haven_core.jobs.run.BEAT_SECONDS", 0)
+
+    def work(run: Run) -> None:
+        page = run.saved.get("page", 0)
+        if page < 3:
+            run.save(page=page + 1)
+        raise NotFound("away")
+
+    execution_id = services.start_execution(kind(work, attempts=2))
+    runs = 0
+    while status(execution_id) != "Error":
+        runs += work_off()
+        clock.advance(hours=1)
+    assert runs == 4
+
+
 def test_a_stopped_task_of_a_dead_worker_is_stopped(kind: MakeKind, clock: Clock) -> None:
     execution_id = services.start_execution(kind(lambda run: None))
     (task_id,) = selectors.task_ids(execution_id)

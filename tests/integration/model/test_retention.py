@@ -183,3 +183,40 @@ def test_another_worker_goes_on_where_one_was_lost(site: Site, clock: Clock):
     assert not site.is_live(digest)
     with pytest.raises(run._LostError):
         lost.keep()
+
+
+def test_an_execution_that_gets_on_may_lose_any_number_of_workers(
+    site: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    digests = [site.push(b"%d" % number, f"v{number}") for number in range(8)]
+    execution = run.start_retention(policy(site, keep("latestPushedK", 0)), dry_run=False, trigger=run.MANUAL)
+    monkeypatch.setattr(run, "BEAT_SECONDS", 0.0)
+    honest, is_doomed = run._remove_one, False
+
+    def remove_one(*arguments: Any) -> Any:
+        nonlocal is_doomed
+        is_doomed = not is_doomed
+        if not is_doomed:  # each worker removes one and is killed at the next
+            raise SystemExit
+        return honest(*arguments)
+
+    monkeypatch.setattr(run, "_remove_one", remove_one)
+    for left in range(7, 0, -1):
+        with pytest.raises(SystemExit):
+            run.run_execution(execution)
+        assert sum(map(site.is_live, digests)) == left
+        clock.advance(seconds=61)
+    assert run.run_execution(execution) is True
+    assert RetentionExecution.objects.get().status == "Success"
+    assert not any(map(site.is_live, digests))
+
+
+def test_an_execution_that_kills_its_workers_ends(site: Site, clock: Clock):
+    site.push(b"a", "v1")
+    execution = run.start_retention(policy(site, keep("latestPushedK", 0)), dry_run=False, trigger=run.MANUAL)
+    for _ in range(run.MAX_ATTEMPTS):
+        assert run._claim(execution) is not None
+        clock.advance(seconds=61)
+    assert run.run_execution(execution) is False
+    assert RetentionExecution.objects.get().status == "Error"
+    assert site.tag("v1") is not None
