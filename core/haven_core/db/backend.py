@@ -158,17 +158,23 @@ def writers_turn() -> Iterator[None]:
     while everybody sleeps. A file lock wakes the next one at once, and ends with the process that holds it. Who writes
     without it is only less quick: SQLite's own lock still decides.
     """
-    database = _database()
-    path = database.settings_dict["NAME"]
-    if database.vendor == "postgresql" or "mode=memory" in str(path):
+    path = _database_file()
+    if path is None:
         yield
         return
-    descriptor = _turn_file(str(path))
+    descriptor = _turn_file(path)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         yield
     finally:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def _database_file() -> str | None:
+    """SQLite's file; None with PostgreSQL, and in memory."""
+    database = _database()
+    path = str(database.settings_dict["NAME"])
+    return None if database.vendor == "postgresql" or "mode=memory" in path else path
 
 
 def _turn_file(path: str) -> int:
@@ -181,9 +187,9 @@ def _turn_file(path: str) -> int:
 
 
 @contextmanager
-def relaxed_commit() -> Iterator[None]:
-    """Around a transaction whose COMMIT need not wait for the disk (transactions.run_write), with relax_this_commit()
-    inside it: SQLite is told before BEGIN, PostgreSQL after."""
+def commit_without_sync() -> Iterator[None]:
+    """Around a transaction of transactions.write_transaction: SQLite's COMMIT does not wait for the disk, see sync().
+    Whatever writes without it waits inside, as SQLite does by itself."""
     if is_postgresql():
         yield
         return
@@ -195,9 +201,31 @@ def relaxed_commit() -> Iterator[None]:
 
 
 def relax_this_commit() -> None:
-    """See relaxed_commit(). Ends with the transaction, so a pooled connection carries nothing on."""
+    """PostgreSQL: the COMMIT of this transaction need not wait for the disk. Ends with the transaction, so a pooled
+    connection carries nothing on."""
     if is_postgresql():
         sql("SET LOCAL synchronous_commit = off")
+
+
+def sync() -> None:
+    """What this process committed to SQLite is on the disk when this returns; PostgreSQL's COMMIT has waited already.
+
+    A commit is durable once the log it was appended to is: that is all SQLite's own FULL does, except that it waits while
+    it holds the lock for which all other writers wait. Frames that a checkpoint has taken from the log since are in the
+    database, which the checkpoint syncs. SQLite locks nothing in the log, so another descriptor of it may be closed
+    (https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous). Raises OSError.
+    """
+    path = _database_file()
+    if path is None:
+        return
+    try:
+        descriptor = os.open(f"{path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # the last connection was closed, which checkpoints everything
+        return
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def matches(column: str) -> str:

@@ -18,10 +18,17 @@ _RETRYABLE = ("40P01", "40001")  # deadlock detected, serialization failure
 
 
 @contextmanager
-def write_transaction() -> Iterator[None]:
-    """One outermost transaction: what it wrote is durable when it ends."""
-    with backend.writers_turn(), transaction.atomic(durable=True):
+def write_transaction(*, is_durable: bool = True) -> Iterator[None]:
+    """One outermost transaction: what it wrote is durable when it ends, unless told otherwise (run_write).
+
+    With SQLite others see it before that, and may write meanwhile: one sync serves all who wait for it.
+    """
+    with backend.writers_turn(), backend.commit_without_sync(), transaction.atomic(durable=True):
+        if not is_durable:
+            backend.relax_this_commit()
         yield
+    if is_durable:
+        backend.sync()
 
 
 def run_write(function: Callable[[], _T], *, is_durable: bool = True) -> _T:
@@ -34,11 +41,7 @@ def run_write(function: Callable[[], _T], *, is_durable: bool = True) -> _T:
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            if is_durable:
-                with write_transaction():
-                    return function()
-            with backend.relaxed_commit(), write_transaction():
-                backend.relax_this_commit()
+            with write_transaction(is_durable=is_durable):
                 return function()
         except ConcurrentChange:
             if attempt == ATTEMPTS:
