@@ -72,7 +72,7 @@ def test_manifest_is_on_disk_before_the_answer(stack: HarmedStack, repository: s
     for blob in second.all_blobs():
         client.push_blob(repository, blob)
     log = tmp_path / "calls"
-    with traced(stack.workers_of("registry"), log):
+    with traced(stack.workers_of("uploads"), log):
         expect(client.put_manifest(repository, second, "second"), 201)
         eventually(lambda: "201 Created" in log.read_text(errors="replace"))
     calls = _completed(log.read_text(errors="replace"))

@@ -149,7 +149,7 @@ def test_tag_is_the_old_or_the_new_one(stack: HarmedStack, repository: str, ledg
     crowd = Crowd()
     crowd.add(move)
     crowd.add(lambda _: seen.add(reader.pull(repository, "moving").digest))
-    _kill_again_and_again(stack, crowd, "registry", 4)
+    _kill_again_and_again(stack, crowd, "uploads", 4)
     crowd.finish()
 
     assert seen <= {first.digest, second.digest}
