@@ -143,7 +143,8 @@ class HarmedStack:
         pushing. words: settle.py's arguments.
 
         sessions: rows of uploads left. staged: staged bytes in the storage. unknown: stored keys without a row.
-        objects: published keys. live: keys the database calls live."""
+        objects: published keys. live: keys the database calls live, or
+        dead but for a grace that downloads have."""
         done = self.command(str(SETTLE), *words, extra={"HAVEN_UPLOAD_TTL_HOURS": "0"})
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[0])

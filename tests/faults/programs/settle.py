@@ -11,6 +11,9 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
 django.setup()
 
+from django.db.models import Q  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
 from haven_gc.repair import remove_orphans  # noqa: E402
 from haven_gc.sweep import sweep  # noqa: E402
 from haven_gc.uploads import reap_uploads  # noqa: E402
@@ -25,15 +28,17 @@ while sweep(driver()).removed:
 if sys.argv[1:] == ["orphans"]:
     remove_orphans(driver(), timedelta())
 stored = list(driver().list_keys())
-states = dict(StorageObject.objects.values_list("storage_key", "state"))
+known = set(StorageObject.objects.values_list("storage_key", flat=True))
+# what collection took away stays for downloads that go on (HAVEN_READ_GRACE_HOURS)
+kept = Q(state=StorageObject.LIVE) | Q(state=StorageObject.DEAD, purge_after__gt=timezone.now())
 print(
     json.dumps(
         {
             "sessions": Upload.objects.count(),
             "staged": sorted(found.key for found in stored if found.is_staged),
-            "unknown": sorted(found.key for found in stored if found.key not in states),
+            "unknown": sorted(found.key for found in stored if found.key not in known),
             "objects": sorted(found.key for found in stored if not found.is_staged),
-            "live": sorted(key for key, state in states.items() if state == "live"),
+            "live": sorted(StorageObject.objects.filter(kept).values_list("storage_key", flat=True)),
         }
     )
 )
