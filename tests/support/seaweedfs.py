@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -117,10 +118,12 @@ def _wait_for_write(server: SeaweedServer, process: "subprocess.Popen[bytes]", l
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free together with their gRPC twins, held until all are found."""
+    """Ports that are free together with their gRPC twins, held until all are found. Below those that the kernel gives out
+    by itself, and not the same ones for each process that asks at this moment: between here and the server's own bind
+    they are free for anybody."""
     found: list[int] = []
     with ExitStack() as held:
-        for port in range(15_000, 55_000, 37):
+        for port in random.SystemRandom().sample(range(12_000, 22_000), 2_000):
             try:
                 for number in (port, port + _GRPC_OFFSET):
                     listener = held.enter_context(socket.socket())
