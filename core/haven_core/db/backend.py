@@ -190,14 +190,15 @@ def _turn_file(path: str) -> int:
 def commit_without_sync() -> Iterator[None]:
     """Around a transaction of transactions.write_transaction: SQLite's COMMIT does not wait for the disk, see sync().
     Whatever writes without it waits inside, as SQLite does by itself."""
-    if is_postgresql() or _database().in_atomic_block:  # the latter within the transaction of a test
+    database = _database()
+    if database.vendor == "postgresql" or database.in_atomic_block:  # the latter within the transaction of a test
         yield
         return
-    sql("PRAGMA synchronous = NORMAL")
+    _run(database, "PRAGMA synchronous = NORMAL", [])
     try:
         yield
     finally:
-        sql("PRAGMA synchronous = FULL")
+        _run(database, "PRAGMA synchronous = FULL", [])
 
 
 def relax_this_commit() -> None:

@@ -21,7 +21,7 @@ from haven_deploy.nginx import ERRORS
         ("/v2/", "registry"),
         ("/v2/team/app/tags/list", "registry"),
         ("/v2/team/app/manifests/latest", "registry"),
-        ("/service/token?service=haven&scope=a:b:c", "registry"),
+        ("/service/token?service=haven&scope=a:b:c", "uploads"),
         ("/v2/team/app/blobs/uploads/", "uploads"),
         ("/v2/team/app/blobs/uploads", "uploads"),
         ("/v2/team/app/blobs/uploads/6f1c?digest=x", "uploads"),
@@ -38,6 +38,14 @@ def test_each_address_has_its_pool(gateway, target, pool):
 
     assert (answer.status, answer.json()["pool"]) == (200, pool)
     assert answer.json()["environ"]["QUERY_STRING"] == target.partition("?")[2]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+def test_what_changes_something_takes_no_thread_of_reads(gateway, method):
+    """A write that waits for a lock or the disk would hold up pulls."""
+    for target in ("/v2/team/app/manifests/latest", "/v2/a/blobs/x"):
+        answer = gateway.ask(target, method=method)
+        assert (answer.status, answer.json()["pool"]) == (200, "uploads")
 
 
 @pytest.mark.parametrize(
