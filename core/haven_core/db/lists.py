@@ -17,7 +17,7 @@ from haven_core.errors import BadRequest
 
 MAX_VALUES = 100  # in one condition: each is a parameter or a subquery
 MAX_TEXT = 4096  # characters; no column holds more, and SQLite refuses LIKE patterns beyond 50,000 bytes
-BIG_TOTAL = 10_000
+BIG_TOTAL = 5_000
 TOTAL_SECONDS = 5.0  # how old a total of BIG_TOTAL rows or more may be
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _TRUTH = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
