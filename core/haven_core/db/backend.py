@@ -103,7 +103,7 @@ def prepared(text: str, *parameters: Any) -> list[Row]:
             name = f"haven_{len(statements)}"
             numbered = text % tuple(f"${number}" for number in range(1, len(parameters) + 1))
             _run(database, f"PREPARE {name} AS {numbered}", [])
-            statements[text] = f"EXECUTE {name} ({placeholders(parameters)})"
+            statements[text] = f"EXECUTE {name} ({placeholders(parameters)})" if parameters else f"EXECUTE {name}"
         return _run(database, statements[text], list(parameters))
     except ProgrammingError as error:  # the pooler's other connection knows none of this one's, or all of them
         if getattr(error.__cause__, "pgcode", None) not in _NOT_OUR_CONNECTION or database.in_atomic_block:
