@@ -12,7 +12,7 @@ from pathlib import Path
 
 PORTAL = Path(__file__).parent / "haven_portal"
 SPRITE = PORTAL / "static" / "img" / "icons.svg"
-_IN_TEMPLATES = re.compile(r"""(?:{% icon |\bicon=)["']([a-z0-9-]+)["']""")
+_IN_TEMPLATES = re.compile(r"""(?:{% icon |\b(?:icon|symbol)=)["']([a-z0-9-]+)["']""")
 _IN_CODE = re.compile(r"""\bicon(?:="|\(")([a-z0-9-]+)\"""")
 _NOISE = re.compile(r'<path stroke="none" d="M0 0h24v24H0z" fill="none" />')
 
