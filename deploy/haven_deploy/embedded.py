@@ -220,9 +220,7 @@ def _all_in_one(options: EmbeddedOptions) -> Process:
     )
 
 
-def _celery(
-    options: EmbeddedOptions, name: str, *rest: str, stop_seconds: float = 10, niceness: int = 0
-) -> Process:
+def _celery(options: EmbeddedOptions, name: str, *rest: str, stop_seconds: float = 10, niceness: int = 0) -> Process:
     """Celery writes its pid file once it has loaded the application: the sign that it is ready."""
     pid_file = options.run_dir / f"{name}.pid"
     argv = (options.python, "-m", "celery", "-A", CELERY, name, "--pidfile", str(pid_file), "--loglevel", "INFO", *rest)

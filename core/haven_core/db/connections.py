@@ -50,7 +50,9 @@ def is_unavailable(error: BaseException) -> bool:
     server's death in the middle of a statement a plain DatabaseError."""
     if isinstance(error, (OperationalError, InterfaceError)):
         return True
-    return isinstance(error, DatabaseError) and (thread_connection().connection is None or not thread_connection().is_usable())
+    return isinstance(error, DatabaseError) and (
+        thread_connection().connection is None or not thread_connection().is_usable()
+    )
 
 
 def _drop_dead_connection() -> None:

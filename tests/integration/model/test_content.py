@@ -33,6 +33,7 @@ from tests.support.site import OWNER, Site
 
 APP = "first/app"  # the site's repository
 
+
 def delete(site: Site, digest: str) -> None:
     delete_manifest(repository_id=site.repository, digest=digest)
 
