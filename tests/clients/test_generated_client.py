@@ -134,9 +134,7 @@ def test_pages(apis: Make, name: str) -> None:
 
 def test_people(apis: Make, project: str, name: str) -> None:
     users, members, groups = apis("User"), apis("Member"), apis("Usergroup")
-    asked = harbor_client.UserCreationReq(
-        username=name, email=f"{name}@example.com", realname="N", password=PASSWORD
-    )
+    asked = harbor_client.UserCreationReq(username=name, email=f"{name}@example.com", realname="N", password=PASSWORD)
     number = int(created(users.create_user_with_http_info, asked))
     refused(409, "CONFLICT", users.create_user, asked)
     assert [one.user_id for one in users.search_users(name)] == [number]

@@ -22,7 +22,9 @@ def check_within(actor: Actor, places: Collection[Place]) -> None:
     asked = _rights(places)
     if actor.is_robot:
         if not actor.rights.cover(asked):
-            raise Denied("permission scope is invalid. It must be equal to or more restrictive than the creator robot's")
+            raise Denied(
+                "permission scope is invalid. It must be equal to or more restrictive than the creator robot's"
+            )
         return
     if asked.system or asked.everywhere or not _held(actor, asked.projects).cover(asked):
         raise Denied("permission scope is invalid. The robot may more than you may in its project")
