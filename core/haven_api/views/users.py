@@ -23,7 +23,7 @@ from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import Condition, ListQuery, Match
 from haven_core.errors import Forbidden, NotFound, NoUser, PreconditionRefused, Unauthorized
 from haven_core.projects.selectors import enter_project
-from haven_core.rbac.permissions import Action, Resource, permissions_of, require_system
+from haven_core.rbac.permissions import Action, Resource, evaluate, permissions_of, require_system
 
 _PROJECT_SCOPE = re.compile(r"/project/([0-9]{1,18})")
 
@@ -61,7 +61,7 @@ class Users(ApiView):
     def _check_may_create(self, request: Request) -> None:
         if not policy.self_registration():
             require_system(self.actor, Resource.USER, Action.CREATE)
-        elif not (self.actor.is_sysadmin or is_from_own_page(request)):
+        elif not (evaluate(self.actor, Resource.USER, Action.CREATE) or is_from_own_page(request)):
             raise Forbidden("self-registration cannot be triggered via API")
 
 
