@@ -11,6 +11,11 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         from haven_core.health import register_check
-        from haven_portal.assets import assets
 
-        register_check("portal", lambda: None if assets() else None)
+        register_check("portal", _check_files)
+
+
+def _check_files() -> None:
+    from haven_portal.assets import assets  # makes them once; not at start
+
+    assets()

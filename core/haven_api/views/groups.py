@@ -11,6 +11,7 @@ from haven_api.paging import requested_page
 from haven_api.query import text_parameters
 from haven_api.serializers.members import PeopleBody, UserGroupBody
 from haven_api.views.base import ApiView, requested_id
+from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import Condition, ListQuery, Match
 from haven_core.errors import BadRequest, NotFound
 from haven_core.groups import selectors, services
@@ -26,7 +27,7 @@ class UserGroups(ApiView):
         require_system(self.actor, Resource.USER_GROUP, Action.LIST)
         conditions = text_parameters(request, group_name=Match.CONTAINS, ldap_group_dn=Match.EXACT)
         query = _query(request, *conditions)
-        groups, total = selectors.list_groups(query)
+        groups, total = selectors.list_groups(self.actor, query)
         return list_response(request, query, [_render(group) for group in groups], total)
 
     def post(self, request: Request) -> Response:
@@ -49,7 +50,7 @@ class UserGroupSearch(ApiView):
         if not name:
             raise BadRequest("need to provide groupname to search user group")
         query = _query(request, Condition("group_name", Match.CONTAINS, (name,)))
-        groups, total = selectors.list_groups(query)
+        groups, total = selectors.search_groups(self.actor, query)
         body = [{"id": one.group_id, "group_name": one.name, "group_type": one.kind} for one in groups]
         return list_response(request, query, body, total)
 
@@ -60,7 +61,7 @@ class OneUserGroup(ApiView):
     def get(self, _request: Request, group_id: str) -> Response:
         """Read."""
         require_system(self.actor, Resource.USER_GROUP, Action.READ)
-        return Response(_render(_found(group_id)))
+        return Response(_render(_found(self.actor, group_id)))
 
     def put(self, request: Request, group_id: str) -> Response:
         """Rename."""
@@ -82,7 +83,7 @@ class GroupPeople(ApiView):
     def get(self, _request: Request, group_id: str) -> Response:
         """The ids of who is in it."""
         require_system(self.actor, Resource.USER_GROUP, Action.READ)
-        return Response({"user_ids": selectors.people_of(_found(group_id).group_id)})
+        return Response({"user_ids": selectors.people_of(self.actor, _found(self.actor, group_id).group_id)})
 
     def put(self, request: Request, group_id: str) -> Response:
         """Say who is in it."""
@@ -111,8 +112,8 @@ def _number(text: str) -> int:
     return number
 
 
-def _found(text: str) -> Group:
-    group = selectors.find_group(_number(text))
+def _found(actor: Actor, text: str) -> Group:
+    group = selectors.find_group(actor, _number(text))
     if group is None:
         raise NotFound(f"the user group with id {text} is not found")
     return group

@@ -44,7 +44,7 @@ class Labels(ApiView):
         if scope == PROJECT:
             project_id = _project_id(request, query)
             require(self.actor, enter_project(self.actor, project_id), Resource.LABEL, Action.LIST)
-        views, total = selectors.list_labels(project_id, query)
+        views, total = selectors.list_labels(self.actor, project_id, query)
         return list_response(request, query, [render_label(view) for view in views], total)
 
     def post(self, request: Request) -> Response:

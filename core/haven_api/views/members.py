@@ -25,7 +25,7 @@ class Members(ApiView):
         """List, by name; `entityname` narrows it. X-Total-Count counts what the list holds (Harbor: all members)."""
         project = requested_project(self.actor, request, name_or_id, Resource.MEMBER, Action.LIST)
         query = requested_list(request, *text_parameters(request, entityname=Match.CONTAINS))
-        members, total = selectors.list_members(project.project_id, query)
+        members, total = selectors.list_members(project, query)
         return list_response(request, query, [_render(member) for member in members], total)
 
     def post(self, request: Request, name_or_id: str) -> Response:

@@ -36,7 +36,7 @@ class Users(ApiView):
         require_system(self.actor, Resource.USER, Action.LIST)
         older = text_parameters(request, username=Match.CONTAINS, email=Match.CONTAINS)
         query = requested_list(request, *older)
-        accounts, total = selectors.list_accounts(query)
+        accounts, total = selectors.list_accounts(self.actor, query)
         return list_response(request, query, [render_user(one) for one in accounts], total)
 
     def post(self, request: Request) -> Response:
@@ -74,7 +74,7 @@ class CurrentUser(ApiView):
         actor = self.require_login()
         if actor.is_robot:
             raise NoUser
-        account = selectors.find_account(actor.user_id)
+        account = selectors.find_account(actor, actor.user_id)
         if account is None:
             raise Unauthorized  # deleted since the login
         return Response(render_user(account))
@@ -110,8 +110,8 @@ class UserSearch(ApiView):
         query = ListQuery(
             (Condition("username", Match.CONTAINS, (name,)),), ("username",), offset=page.offset, limit=page.size
         )
-        accounts, total = selectors.list_accounts(query)
-        body = [{"user_id": one.user_id, "username": one.username} for one in accounts]
+        found, total = selectors.search_names(self.actor, query)
+        body = [{"user_id": user_id, "username": username} for user_id, username in found]
         return list_response(request, query, body, total)
 
 
@@ -123,7 +123,7 @@ class OneUser(ApiView):
     def get(self, _request: Request, user_id: str) -> Response:
         """Read."""
         number = _own_or(self.require_login(), requested_id("user_id", user_id), Action.READ)
-        account = selectors.find_account(number)
+        account = selectors.find_account(self.actor, number)
         if account is None:
             raise NotFound(f"user {number} not found")
         return Response(render_user(account))
