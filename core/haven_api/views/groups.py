@@ -67,12 +67,14 @@ class OneUserGroup(ApiView):
         """Rename."""
         require_system(self.actor, Resource.USER_GROUP, Action.UPDATE)
         name = _sent(request).get("group_name") or ""
+        self.audited_as = _name(self.actor, group_id)
         services.rename_group(group_id=_number(group_id), name=name, renamed_by=self.actor)
         return Response(status=200)
 
     def delete(self, _request: Request, group_id: str) -> Response:
         """Delete, with its memberships."""
         require_system(self.actor, Resource.USER_GROUP, Action.DELETE)
+        self.audited_as = _name(self.actor, group_id)
         services.delete_group(group_id=_number(group_id), deleted_by=self.actor)
         return Response(status=200)
 
@@ -90,6 +92,7 @@ class GroupPeople(ApiView):
         require_system(self.actor, Resource.USER_GROUP, Action.UPDATE)
         body = PeopleBody(data=request.data)
         body.is_valid(raise_exception=True)
+        self.audited_as = _name(self.actor, group_id)
         services.set_people(group_id=_number(group_id), user_ids=body.validated_data["user_ids"], set_by=self.actor)
         return Response(status=200)
 
@@ -110,6 +113,12 @@ def _number(text: str) -> int:
     if number <= 0:
         raise BadRequest("the group id should be provided")
     return number
+
+
+def _name(actor: Actor, text: str) -> str:
+    """The group's name, for the audit log; '' where the caller may not read it, or there is none."""
+    group = selectors.find_group(actor, _number(text))
+    return group.name if group else ""
 
 
 def _found(actor: Actor, text: str) -> Group:

@@ -59,6 +59,7 @@ class Labels(ApiView):
             if project_id <= 0:
                 raise BadRequest("a label of scope p needs a project_id")
             require(self.actor, enter_project(self.actor, project_id), Resource.LABEL, Action.CREATE)
+            self.audited_in = project_id
         else:
             require_system(self.actor, Resource.LABEL, Action.CREATE)
         label_id = services.create_label(
@@ -102,7 +103,7 @@ class OneLabel(ApiView):
         view = selectors.find_label(label_id)
         if view is None:
             raise NotFound(f"label {label_id} not found")
-        self.audited_as = view.name
+        self.audited_as, self.audited_in = view.name, view.project_id
         if view.project_id is not None:
             project = enter_project(self.actor, view.project_id)
             if project is None and not self.actor.sees_everything:

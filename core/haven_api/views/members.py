@@ -18,7 +18,14 @@ from haven_core.members.services import Candidate
 from haven_core.rbac.permissions import Action, Resource
 
 
-class Members(ApiView):
+class _View(ApiView):
+    def _name(self, project_id: int, member_id: int) -> None:
+        """Tell the audit log who it is about."""
+        member = selectors.find_member(project_id, member_id)
+        self.audited_as = member.entity_name if member else ""
+
+
+class Members(_View):
     """The members of a project."""
 
     def get(self, request: Request, name_or_id: str) -> Response:
@@ -48,10 +55,11 @@ class Members(ApiView):
             role_id=body.validated_data.get("role_id") or 0,
             added_by=self.actor,
         )
+        self._name(project.project_id, member_id)
         return Response(status=201, headers={"Location": f"/api/v2.0/projects/{name_or_id}/members/{member_id}"})
 
 
-class OneMember(ApiView):
+class OneMember(_View):
     """A membership, by id."""
 
     def get(self, request: Request, name_or_id: str, member_id: str) -> Response:
@@ -68,9 +76,11 @@ class OneMember(ApiView):
         project = requested_project(self.actor, request, name_or_id, Resource.MEMBER, Action.UPDATE)
         body = RoleIdBody(data=request.data)
         body.is_valid(raise_exception=True)
+        number = requested_id("mid", member_id)
+        self._name(project.project_id, number)
         services.change_role(
             project=project,
-            member_id=requested_id("mid", member_id),
+            member_id=number,
             role_id=body.validated_data.get("role_id") or 0,
             changed_by=self.actor,
         )
@@ -79,7 +89,9 @@ class OneMember(ApiView):
     def delete(self, request: Request, name_or_id: str, member_id: str) -> Response:
         """Remove."""
         project = requested_project(self.actor, request, name_or_id, Resource.MEMBER, Action.DELETE)
-        services.remove_member(project=project, member_id=requested_id("mid", member_id), removed_by=self.actor)
+        number = requested_id("mid", member_id)
+        self._name(project.project_id, number)
+        services.remove_member(project=project, member_id=number, removed_by=self.actor)
         return Response(status=200)
 
 

@@ -57,7 +57,7 @@ class OneQuota(ApiView):
             raise BadRequest(f"resource {unknown[0][:64]} is not supported")
         if STORAGE not in hard:
             raise ValidationError({"hard": "names no storage"})
-        self.audited_as = self._view(quota_id).project_name
+        self.audited_as, self.audited_in = self._view(quota_id).project_name, quota_id
         services.set_limit(project_id=quota_id, hard_bytes=services.parse_limit(hard[STORAGE]))
         return Response(status=200)
 

@@ -62,6 +62,7 @@ class _View(ApiView):
         if policy is None or project is None:
             raise NotFound(f"no such retention policy with id {policy_id}") if actor.sees_everything else Forbidden
         require(actor, project, Resource.TAG_RETENTION, action)
+        self.audited_in = policy.project_id
         return policy
 
     def requested_policy(self, data: Any, action: Action) -> dict[str, Any]:
@@ -75,6 +76,7 @@ class _View(ApiView):
         if project is None:
             raise BadRequest(f"invalid Project id {project_id}") if actor.is_sysadmin else Forbidden
         require(actor, project, Resource.TAG_RETENTION, action)
+        self.audited_in = project_id
         if sent["algorithm"] != "or":
             raise BadRequest('the algorithm is "or"')
         trigger = sent.get("trigger") or {}

@@ -42,14 +42,22 @@ class OneRole(ApiView):
     def put(self, request: Request, role_id: str) -> Response:
         """Replace a custom role."""
         _require_administrator(self)
+        self.audited_as = _name(role_id)
         roles.update_role(role_id=requested_id("role_id", role_id), **_sent(request), updated_by=self.actor)
         return Response(status=200)
 
     def delete(self, _request: Request, role_id: str) -> Response:
         """Delete a custom role that no member has."""
         _require_administrator(self)
+        self.audited_as = _name(role_id)
         roles.delete_role(role_id=requested_id("role_id", role_id), deleted_by=self.actor)
         return Response(status=200)
+
+
+def _name(role_id: str) -> str:
+    """The role's name, for the audit log; '' when there is none."""
+    role = roles.find_role(requested_id("role_id", role_id))
+    return role.name if role else ""
 
 
 def _require_administrator(view: ApiView) -> None:

@@ -131,6 +131,7 @@ class OneUser(ApiView):
     def put(self, request: Request, user_id: str) -> Response:
         """Replace the profile."""
         number = _own_or(self.require_login(), requested_id("user_id", user_id), Action.UPDATE)
+        _name(self, number, Action.UPDATE)
         if number == self.actor.user_id:
             self.require_password()
         body = ProfileBody(data=request.data)
@@ -142,7 +143,9 @@ class OneUser(ApiView):
     def delete(self, _request: Request, user_id: str) -> Response:
         """Delete, softly."""
         require_system(self.actor, Resource.USER, Action.DELETE)
-        services.delete_user(user_id=requested_id("user_id", user_id), deleted_by=self.actor)
+        number = requested_id("user_id", user_id)
+        _name(self, number, Action.DELETE)
+        services.delete_user(user_id=number, deleted_by=self.actor)
         return Response(status=200)
 
 
@@ -151,10 +154,12 @@ class UserSysadmin(ApiView):
 
     def put(self, request: Request, user_id: str) -> Response:
         require_system(self.actor, Resource.USER, Action.UPDATE)
+        number = requested_id("user_id", user_id)
+        _name(self, number, Action.UPDATE)
         body = SysadminBody(data=request.data)
         body.is_valid(raise_exception=True)
         services.set_sysadmin(
-            user_id=requested_id("user_id", user_id),
+            user_id=number,
             is_sysadmin=body.validated_data.get("sysadmin_flag") or False,
             set_by=self.actor.name,
         )
@@ -168,10 +173,12 @@ class UserAuditor(ApiView):
     def put(self, request: Request, user_id: str) -> Response:
         """Make somebody an auditor, who sees everything and changes nothing, or end that; for administrators."""
         require_system(self.actor, Resource.USER, Action.UPDATE)
+        number = requested_id("user_id", user_id)
+        _name(self, number, Action.UPDATE)
         body = AuditorBody(data=request.data)
         body.is_valid(raise_exception=True)
         services.set_auditor(
-            user_id=requested_id("user_id", user_id),
+            user_id=number,
             is_auditor=body.validated_data["auditor_flag"],
             set_by=self.actor.name,
         )
@@ -188,6 +195,7 @@ class UserPassword(ApiView):
         actor = self.require_login()
         self.require_password()
         number = _own_or(actor, requested_id("user_id", user_id), Action.UPDATE)
+        _name(self, number, Action.UPDATE)
         body = PasswordBody(data=request.data)
         body.is_valid(raise_exception=True)
         new = body.validated_data.get("new_password") or ""
@@ -233,6 +241,12 @@ def render_user(account: Account) -> dict[str, Any]:
         "creation_time": timestamp(account.created_at),
         "update_time": timestamp(account.updated_at),
     }
+
+
+def _name(view: ApiView, user_id: int, action: Action) -> None:
+    """Tell the audit log whose account a request changes."""
+    account = selectors.find_account(view.actor, user_id, action)
+    view.audited_as = account.username if account else ""
 
 
 def _own_or(actor: Actor, user_id: int, action: Action) -> int:
