@@ -40,14 +40,36 @@ PAGE = (
     OpenApiParameter("page", int, default=1),
     OpenApiParameter("page_size", {"type": "integer", "maximum": MAX_SIZE}, default=DEFAULT_SIZE),
 )
-LIST = extend_schema(
-    parameters=[
-        OpenApiParameter("q", description="Conditions: k=v, k=~v, k=[a~b], k={a b}, k=(a b), joined by commas."),
-        OpenApiParameter("sort", description="Keys joined by commas; - before a key for descending."),
-        *PAGE,
-    ],
-    responses={200: {"type": "array", "items": {"type": "object"}}},
+_QUERY = (
+    OpenApiParameter("q", description="Conditions: k=v, k=~v, k=[a~b], k={a b}, k=(a b), joined by commas."),
+    OpenApiParameter("sort", description="Keys joined by commas; - before a key for descending."),
 )
+_ROWS = {200: {"type": "array", "items": {"type": "object"}}}
+
+
+def listing(*more: str, required: str = "") -> Any:
+    """Decorates a GET that is a list with `q`, `sort` and pages. more: names of its other texts; required: the one that
+    must be there."""
+    return extend_schema(parameters=[*_QUERY, *PAGE, *_texts(more, required)], responses=_ROWS)
+
+
+def paged(*more: str, required: str = "") -> Any:
+    """The same without `q` and `sort`."""
+    return extend_schema(parameters=[*PAGE, *_texts(more, required)], responses=_ROWS)
+
+
+def asked(*more: str, required: str = "") -> Any:
+    """Decorates a GET, or a write without a body, that reads texts of the query."""
+    return extend_schema(parameters=_texts(more, required), request=None)
+
+
+def _texts(names: tuple[str, ...], required: str) -> list[OpenApiParameter]:
+    texts = [OpenApiParameter(name) for name in names]
+    return [*texts, OpenApiParameter(required, required=True)] if required else texts
+
+
+LIST = listing()
+NO_BODY = extend_schema(request=None)
 
 
 class HavenSchema(AutoSchema):

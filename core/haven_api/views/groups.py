@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response
+from haven_api.openapi import paged
 from haven_api.paging import requested_page
 from haven_api.query import text_parameters
 from haven_api.serializers.members import PeopleBody, UserGroupBody
@@ -22,6 +24,7 @@ from haven_core.rbac.permissions import Action, Resource, require_system
 class UserGroups(ApiView):
     """The collection; for administrators."""
 
+    @paged("group_name", "ldap_group_dn")
     def get(self, request: Request) -> Response:
         """List, by name."""
         require_system(self.actor, Resource.USER_GROUP, Action.LIST)
@@ -30,6 +33,7 @@ class UserGroups(ApiView):
         groups, total = selectors.list_groups(self.actor, query)
         return list_response(request, query, [_render(group) for group in groups], total)
 
+    @extend_schema(request=UserGroupBody)
     def post(self, request: Request) -> Response:
         """Create."""
         require_system(self.actor, Resource.USER_GROUP, Action.CREATE)
@@ -42,6 +46,7 @@ class UserGroups(ApiView):
 class UserGroupSearch(ApiView):
     """GET /usergroups/search: for whoever is logged in (they make members of them)."""
 
+    @paged(required="groupname")
     def get(self, request: Request) -> Response:
         self.require_login()
         name = request.query_params.get("groupname")
@@ -63,6 +68,7 @@ class OneUserGroup(ApiView):
         require_system(self.actor, Resource.USER_GROUP, Action.READ)
         return Response(_render(_found(self.actor, group_id)))
 
+    @extend_schema(request=UserGroupBody)
     def put(self, request: Request, group_id: str) -> Response:
         """Rename."""
         require_system(self.actor, Resource.USER_GROUP, Action.UPDATE)
@@ -87,6 +93,7 @@ class GroupPeople(ApiView):
         require_system(self.actor, Resource.USER_GROUP, Action.READ)
         return Response({"user_ids": selectors.people_of(self.actor, _found(self.actor, group_id).group_id)})
 
+    @extend_schema(request=PeopleBody)
     def put(self, request: Request, group_id: str) -> Response:
         """Say who is in it."""
         require_system(self.actor, Resource.USER_GROUP, Action.UPDATE)

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import listing
 from haven_api.query import text_parameters
 from haven_api.serializers import Integer, Text
 from haven_api.views.base import ApiView, timestamp
@@ -34,6 +36,7 @@ class LabelBody(serializers.Serializer[Any]):
 class Labels(ApiView):
     """The collection."""
 
+    @listing("name", "scope", "project_id")
     def get(self, request: Request) -> Response:
         """List the global labels, for anybody, or those of a project."""
         query = requested_list(request, *text_parameters(request, name=Match.CONTAINS))
@@ -47,6 +50,7 @@ class Labels(ApiView):
         views, total = selectors.list_labels(self.actor, project_id, query)
         return list_response(request, query, [render_label(view) for view in views], total)
 
+    @extend_schema(request=LabelBody)
     def post(self, request: Request) -> Response:
         """Create."""
         self.require_login()
@@ -78,6 +82,7 @@ class OneLabel(ApiView):
         """Read."""
         return Response(render_label(self._allowed(label_id, Action.READ)))
 
+    @extend_schema(request=LabelBody)
     def put(self, request: Request, label_id: int) -> Response:
         """Replace what it says. Scope and project stay, whatever the body says (Harbor)."""
         view = self._allowed(label_id, Action.UPDATE)

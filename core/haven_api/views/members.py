@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import listing
 from haven_api.query import text_parameters
 from haven_api.serializers.members import MemberBody, RoleIdBody
 from haven_api.views.base import ApiView, requested_id
@@ -28,6 +30,7 @@ class _View(ApiView):
 class Members(_View):
     """The members of a project."""
 
+    @listing("entityname")
     def get(self, request: Request, name_or_id: str) -> Response:
         """List, by name; `entityname` narrows it. X-Total-Count counts what the list holds (Harbor: all members)."""
         project = requested_project(self.actor, request, name_or_id, Resource.MEMBER, Action.LIST)
@@ -35,6 +38,7 @@ class Members(_View):
         members, total = selectors.list_members(project, query)
         return list_response(request, query, [_render(member) for member in members], total)
 
+    @extend_schema(request=MemberBody)
     def post(self, request: Request, name_or_id: str) -> Response:
         """Add a person or a group."""
         project = requested_project(self.actor, request, name_or_id, Resource.MEMBER, Action.CREATE)
@@ -71,6 +75,7 @@ class OneMember(_View):
             raise NotFound(f"the project member {number} is not found")
         return Response(_render(member))
 
+    @extend_schema(request=RoleIdBody)
     def put(self, request: Request, name_or_id: str, member_id: str) -> Response:
         """Change the role."""
         project = requested_project(self.actor, request, name_or_id, Resource.MEMBER, Action.UPDATE)

@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,6 +22,7 @@ class Roles(ApiView):
         self.require_login()
         return Response([_render(role) for role in roles.list_roles()])
 
+    @extend_schema(request=RoleBody)
     def post(self, request: Request) -> Response:
         """Create a custom role."""
         _require_administrator(self)
@@ -39,6 +41,7 @@ class OneRole(ApiView):
             raise NotFound(f"the role {role_id} is not found")
         return Response(_render(role))
 
+    @extend_schema(request=RoleBody)
     def put(self, request: Request, role_id: str) -> Response:
         """Replace a custom role."""
         _require_administrator(self)

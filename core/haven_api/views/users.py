@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from haven_api.csrf import is_from_own_page
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import NO_BODY, asked, listing, paged
 from haven_api.paging import requested_page
 from haven_api.query import boolean_parameter, text_parameters
 from haven_api.serializers.users import AuditorBody, PasswordBody, ProfileBody, SysadminBody, UserBody
@@ -31,6 +32,7 @@ _PROJECT_SCOPE = re.compile(r"/project/([0-9]{1,18})")
 class Users(ApiView):
     """The collection."""
 
+    @listing("username", "email")
     def get(self, request: Request) -> Response:
         """List; for administrators."""
         require_system(self.actor, Resource.USER, Action.LIST)
@@ -39,6 +41,7 @@ class Users(ApiView):
         accounts, total = selectors.list_accounts(self.actor, query)
         return list_response(request, query, [render_user(one) for one in accounts], total)
 
+    @extend_schema(request=UserBody)
     def post(self, request: Request) -> Response:
         """Create: by an administrator, or where self-registration is on by a stranger at the portal."""
         self._check_may_create(request)
@@ -83,6 +86,7 @@ class CurrentUser(ApiView):
 class CurrentPermissions(ApiView):
     """GET /users/current/permissions: what the caller may do in `scope`, /project/ID or /system."""
 
+    @asked("scope", "relative")
     def get(self, request: Request) -> Response:
         actor = self.require_login()
         scope = request.query_params.get("scope", "")
@@ -101,6 +105,7 @@ class CurrentPermissions(ApiView):
 class UserSearch(ApiView):
     """GET /users/search: ids and names only, for whoever is logged in (they make members of them)."""
 
+    @paged(required="username")
     def get(self, request: Request) -> Response:
         self.require_login()
         name = request.query_params.get("username")
@@ -128,6 +133,7 @@ class OneUser(ApiView):
             raise NotFound(f"user {number} not found")
         return Response(render_user(account))
 
+    @extend_schema(request=ProfileBody)
     def put(self, request: Request, user_id: str) -> Response:
         """Replace the profile."""
         number = _own_or(self.require_login(), requested_id("user_id", user_id), Action.UPDATE)
@@ -152,6 +158,7 @@ class OneUser(ApiView):
 class UserSysadmin(ApiView):
     """PUT /users/{id}/sysadmin."""
 
+    @extend_schema(request=SysadminBody)
     def put(self, request: Request, user_id: str) -> Response:
         require_system(self.actor, Resource.USER, Action.UPDATE)
         number = requested_id("user_id", user_id)
@@ -191,6 +198,7 @@ class UserPassword(ApiView):
     is_of_own_account = True
     works_before_password_change = True
 
+    @extend_schema(request=PasswordBody)
     def put(self, request: Request, user_id: str) -> Response:
         actor = self.require_login()
         self.require_password()
@@ -221,6 +229,7 @@ class UserPassword(ApiView):
 class UserCliSecret(ApiView):
     """PUT /users/{id}/cli_secret: only where people log in by OIDC."""
 
+    @NO_BODY
     def put(self, _request: Request, user_id: str) -> Response:
         requested_id("user_id", user_id)
         self.require_login()
