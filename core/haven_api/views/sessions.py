@@ -4,7 +4,6 @@ CrossSiteGuard stands in front of each: the POSTs need its token.
 """
 
 from http import HTTPStatus
-from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import FormParser
@@ -12,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.errors import CODES
+from haven_api.openapi import Decorator
 from haven_api.views.base import ApiView
 from haven_core.accounts import policy
 from haven_core.accounts.credentials import verify_basic
@@ -20,7 +20,7 @@ from haven_core.accounts.sessions import COOKIE, close_session, open_session, se
 from haven_core.errors import BadRequest, PreconditionRefused, envelope
 
 
-def _form(*names: str) -> Any:
+def _form(*names: str) -> Decorator:
     """Decorates a POST that reads texts of a form."""
     fields = {name: {"type": "string"} for name in names}
     return extend_schema(request={"application/x-www-form-urlencoded": {"type": "object", "properties": fields}})
