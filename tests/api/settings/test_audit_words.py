@@ -93,7 +93,7 @@ def test_the_trash_is_no_project(api: Call, site: Site) -> None:
     assert not [one for one in told if one[1] == "project"]
 
 
-def test_a_project_may_be_called_as_what_is_in_it(api: Call, users: dict[str, int]) -> None:
+def test_names_in_a_path_are_not_looked_at(api: Call, users: dict[str, int]) -> None:
     ok(api("POST", "/projects", {"project_name": "users"}, user="owner"), 201)
     ok(api("PUT", "/projects/users", {"metadata": {"auto_scan": "true"}}, user="owner"))
     ok(api("POST", "/projects/users/metadatas/", {"severity": "low"}, user="owner"))
