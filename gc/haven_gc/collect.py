@@ -105,7 +105,7 @@ def purge_blobs(candidates: tuple[int, ...] | None = None, *, limit: int = purge
     now = timezone.now()
     free = Blob.objects.filter(~Q(Exists(ProjectBlob.objects.filter(blob_id=OuterRef("pk")))))
     scope = free if candidates is None else free.filter(id__in=candidates)
-    with write_transaction():
+    with write_transaction(is_durable=False):  # as purge's steps
         ids = [row[0] for row in backend.locked(scope.values_list("id")[:limit], "UPDATE", skip_locked=True)]
         doomed = list(free.filter(id__in=ids).values_list("id", "object_id", "size"))
         if doomed:

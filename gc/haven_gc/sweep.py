@@ -36,7 +36,7 @@ def sweep(driver: StorageDriver, *, limit: int = BATCH, claim: timedelta = CLAIM
     """
     now = timezone.now()
     due = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=now).order_by("purge_after")
-    with write_transaction():
+    with write_transaction():  # durable, and with it the removal of the blobs: only now may bytes go
         rows = backend.locked(due.values_list("id", "storage_key")[:limit], "UPDATE", skip_locked=True)
         keys: dict[int, str] = dict(rows)
         StorageObject.objects.filter(id__in=keys).update(purge_after=now + claim)

@@ -2,6 +2,9 @@
 
 Each step is one short transaction: choose and lock rows FOR UPDATE SKIP LOCKED, repeat the whole condition in a second
 statement, delete, charge. Chosen rows may have changed before they were held; the second statement has a new snapshot.
+
+No step waits for the disk, so that pushes don't wait for it behind the quota's row. A step that the machine loses with its
+power is done again; bytes go after a claim that is durable, and all before it with it (haven_gc.sweep).
 """
 
 from datetime import datetime
@@ -62,7 +65,7 @@ def purge_manifests(
         Tag.objects.filter(manifest_id=OuterRef("pk")),
     )
     free = Manifest.objects.filter(due, ~Q(Exists(is_child)), ~Q(Exists(is_tagged)))
-    with write_transaction():
+    with write_transaction(is_durable=False):
         candidates = free.filter(repository__project_id=project_id).order_by("deleted_at", "id")
         if until is not None:
             candidates = candidates.filter(deleted_at__lte=until)
@@ -87,7 +90,7 @@ def purge_repository_blobs(project_id: int, *, evict: bool = False, limit: int =
     due = Q(hidden_at__isnull=False) | Q(keep_until__lte=now) if evict else Q(review_at__lte=now)
     may_go = Q(hidden_at__isnull=False) | Q(keep_until__lte=now) if evict else Q(keep_until__lte=now)
     free = ~Q(Exists(ManifestBlob.objects.filter(repository_blob_id=OuterRef("pk"))))
-    with write_transaction():
+    with write_transaction(is_durable=False):
         candidates = RepositoryBlob.objects.filter(due, repository__project_id=project_id, review_at__isnull=False)
         if evict:
             candidates = candidates.filter(free)
@@ -112,7 +115,7 @@ def purge_project_blobs(project_id: int, candidates: tuple[int, ...] | None = No
         return Purged()
     free = ProjectBlob.objects.filter(~Q(Exists(RepositoryBlob.objects.filter(project_blob_id=OuterRef("pk")))))
     scope = free.filter(project_id=project_id) if candidates is None else free.filter(id__in=candidates)
-    with write_transaction():
+    with write_transaction(is_durable=False):
         ids = _lock(scope.values_list("id")[:limit])
         doomed = list(free.filter(id__in=ids).values_list("id", "blob_id", "size"))
         if not doomed:
@@ -138,7 +141,7 @@ def purge_repository(project_id: int, *, evict: bool = False, until: datetime | 
     if until is not None:
         trashed = trashed.filter(deleted_at__lte=until)
     for repository_id in list(trashed.order_by("deleted_at").values_list("id", flat=True)[:REPOSITORIES_TRIED]):
-        with write_transaction():
+        with write_transaction(is_durable=False):
             if not _lock(trashed.filter(id=repository_id).values_list("id")):
                 continue
             if not trashed.filter(id=repository_id).exists():
