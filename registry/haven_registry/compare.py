@@ -10,6 +10,7 @@ from haven_registry.artifacts.details import Details
 from haven_registry.errors import ManifestUnknown
 from haven_registry.oci.descriptor import Descriptor
 from haven_registry.oci.manifest import parse_manifest
+from haven_registry.packages import Contents, Place, find_contents
 from haven_registry.services.details import load_details
 from haven_registry.storage.driver import StorageDriver
 from haven_registry.tag_list import platform_of, platforms_of
@@ -41,6 +42,27 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class PackageChange:
+    """A package that differs, and its versions; None where it is not. type: see artifacts.packages.Package."""
+
+    state: str
+    type: str
+    name: str
+    before: tuple[str, ...] | None
+    after: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PackageComparison:
+    """changes: by name; none while one of the two has no list that can be read. same: packages of equal versions."""
+
+    before: Contents
+    after: Contents
+    changes: Sequence[PackageChange] = ()
+    same: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """From `before` to `after`, digests of what was asked for.
 
@@ -49,6 +71,7 @@ class Comparison:
     parts: in the order of `after`, then what is removed.
     config: what differs in how it runs and for what.
     env, labels: every variable and label.
+    packages: by the SBOMs that are attached.
     """
 
     before: str
@@ -60,6 +83,7 @@ class Comparison:
     env: Sequence[Value]
     labels: Sequence[Value]
     annotations: Sequence[Value]
+    packages: PackageComparison
 
     def bytes_of(self, state: str) -> int:
         """Bytes of all parts in that state."""
@@ -70,10 +94,12 @@ def compare_artifacts(
     before: ManifestRow, after: ManifestRow, driver: StorageDriver, *, platform: str = ""
 ) -> Comparison:
     """Of two live artifacts of one repository. Of an index the image for `platform` is taken, or for the first that both
-    have. Three statements, when both are explained already, and for indexes three more. Raises ManifestUnknown."""
-    asked = (before.digest, after.digest)
+    have. Three statements, when both are explained already, for indexes three more, and those of find_contents.
+    Raises ManifestUnknown."""
+    asked = (before, after)
     found = load_details([before.id, after.id], driver)
     old, new = found.get(before.id, Details()), found.get(after.id, Details())
+    children = (old.children, new.children)
     of_old, of_new = _platforms(before, old), _platforms(after, new)
     common = [name for name in of_new if name in of_old] if old.children or new.children else []
     chosen = platform if platform in common else next(iter(common), "")
@@ -86,8 +112,8 @@ def compare_artifacts(
     old_values = {name: old.extra.get(name) for name in _FIELDS} | {name: old_config.get(name) for name in _CONFIG}
     new_values = {name: new.extra.get(name) for name in _FIELDS} | {name: new_config.get(name) for name in _CONFIG}
     return Comparison(
-        before=asked[0],
-        after=asked[1],
+        before=asked[0].digest,
+        after=asked[1].digest,
         platform=chosen,
         platforms=common,
         parts=_parts(_descriptors(before), _descriptors(after)),
@@ -95,6 +121,7 @@ def compare_artifacts(
         env=_values(_env(old_config), _env(new_config)),
         labels=_values(_mapping(old_config.get("Labels")), _mapping(new_config.get("Labels"))),
         annotations=_values(old.annotations, new.annotations),
+        packages=_packages(Place(before, asked[0], children[0]), Place(after, asked[1], children[1]), driver),
     )
 
 
@@ -129,6 +156,22 @@ def _values(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Value]:
         state = SAME if old == new else ADDED if old is None else REMOVED if new is None else CHANGED
         found.append(Value(state, name, old, new))
     return found
+
+
+def _packages(before: Place, after: Place, driver: StorageDriver) -> PackageComparison:
+    old = find_contents(before, driver)
+    new = old if after == before else find_contents(after, driver)
+    if not (old.is_known and new.is_known):
+        return PackageComparison(old, new)
+    changes, same = [], 0
+    for package in sorted(old.packages.keys() | new.packages.keys(), key=lambda each: (each.name, each.type)):
+        was, now = old.packages.get(package), new.packages.get(package)
+        if was == now:
+            same += 1
+        else:
+            state = ADDED if was is None else REMOVED if now is None else CHANGED
+            changes.append(PackageChange(state, package.type, package.name, was, now))
+    return PackageComparison(old, new, changes, same)
 
 
 def _config_of(details: Details) -> Mapping[str, Any]:
