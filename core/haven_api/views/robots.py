@@ -130,7 +130,7 @@ class OneRobot(ApiView):
 
 
 class RobotSecrets(ApiView):
-    """The live secrets of a robot, while they are exchanged (Haven's own)."""
+    """The live secrets of a robot, while they are exchanged. Haven's own extension."""
 
     def get(self, _request: Request, robot_id: int) -> Response:
         """List them, without what they are: since when, until when, last used when and from where."""
@@ -150,7 +150,7 @@ class RobotSecrets(ApiView):
 
 
 class OneRobotSecret(ApiView):
-    """One of them."""
+    """One of them. Haven's own extension."""
 
     def delete(self, _request: Request, robot_id: int, secret_id: int) -> Response:
         """End it now."""
