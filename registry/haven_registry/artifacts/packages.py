@@ -31,7 +31,7 @@ class Package(NamedTuple):
 def read_packages(data: bytes) -> dict[Package, tuple[str, ...]]:
     """The packages that an SBOM in JSON lists, and the versions it has of each, sorted; '' for one without.
 
-    What the document is about is no package of it, and no file is. Raises ValueError for what is no JSON, or no SBOM.
+    What the document is about is no package of it, nor is a file, nor the system. Raises ValueError for what is no JSON, or no SBOM.
     """
     document = _unwrapped(_parse(data))
     found: dict[Package, set[str]] = {}
@@ -98,7 +98,7 @@ def _described(document: Mapping[str, Any]) -> set[str]:
 def _cyclonedx(components: Any, depth: int) -> Iterator[tuple[Package, str]]:
     """CycloneDX: `components`, which may have some of their own."""
     for entry in _objects(components):
-        if entry.get("type") != "file":
+        if entry.get("type") not in ("file", "operating-system"):  # the distribution, which SPDX does not list
             name = "/".join(filter(None, (_text(entry, "group"), _text(entry, "name"))))
             yield from _package(_text(entry, "purl"), name, _text(entry, "version"))
         if depth > 0:

@@ -38,6 +38,7 @@ CYCLONEDX = {
             "components": [{"type": "library", "group": "org.x", "name": "inner", "version": "5"}],
         },
         {"type": "file", "name": "/etc/passwd"},
+        {"type": "operating-system", "name": "debian", "version": "12"},
     ],
 }  # fmt: skip
 SYFT = {"artifacts": [{"name": "musl", "version": "1.2", "purl": "pkg:apk/alpine/musl@1.2"}]}
