@@ -11,7 +11,9 @@ import pytest
 from haven_registry.artifacts.charts import MAX_UNPACKED_BYTES, chart_dependencies, chart_file
 from haven_registry.artifacts.details import MAX_STORED_BYTES, Details
 from haven_registry.artifacts.extract import extract, wanted_blob
+from haven_registry.artifacts.kinds import artifact_kind
 from haven_registry.oci.manifest import ParsedManifest, parse_manifest
+from tests.support.artifacts import Artifact
 from tests.support.documents import digest_of, image, index
 
 CONFIG, FIRST, SECOND = (digest_of(data) for data in (b"config", b"first", b"second"))
@@ -92,6 +94,12 @@ def test_an_index_lists_its_children() -> None:
 def test_configs_of_unknown_kinds_are_not_read() -> None:
     assert wanted_blob("IMAGE", parsed()) == parsed().config
     assert wanted_blob("ROCKET", parsed()) is None
+    for config, is_read in (
+        ("application/vnd.acme.rocket.config.v1+json", True), ("application/vnd.acme.rocket.config.v1+yaml", False),
+        ("application/vnd.acme.rocket.config", False), ("application/json", False),
+    ):  # fmt: skip
+        rocket = parse_manifest(Artifact([], config=(config, b"{}")).payload, None)
+        assert wanted_blob(artifact_kind(rocket), rocket) == (rocket.config if is_read else None), config
     assert wanted_blob("IMAGE", parse_manifest(index(), None)) is None
 
 
