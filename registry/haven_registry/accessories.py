@@ -1,12 +1,14 @@
 """What belongs to an artifact: manifests with it as their subject, and those under Cosign's tags. Reads only."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from haven_core.db import backend
 from haven_core.db.fields import decode_digest, encode_digest
+from haven_core.domain.conditions import Condition, ListQuery, Match
+from haven_core.errors import BadRequest
 from haven_registry.artifacts import kinds
 
 
@@ -21,6 +23,35 @@ class AccessoryView:
     created_at: datetime
     subject_id: int
     subject_digest: str
+
+
+_FACTS: Mapping[str, Callable[[AccessoryView], str | int | datetime]] = {
+    "id": lambda view: view.id, "artifact_id": lambda view: view.id, "type": lambda view: view.kind,
+    "digest": lambda view: view.digest, "size": lambda view: view.size, "creation_time": lambda view: view.created_at,
+}  # fmt: skip
+
+
+def page_of(views: Sequence[AccessoryView], query: ListQuery) -> tuple[list[AccessoryView], int]:
+    """Those of an artifact that are asked for, by type and digest, and the number of all such; oldest first unless sorted
+    otherwise. All in memory: an artifact has few. Raises BadRequest."""
+    found = [view for view in views if all(_meets(view, each) for each in query.conditions)]
+    for key in reversed(query.order):
+        if (fact := _FACTS.get(key.removeprefix("-"))) is not None:
+            found.sort(key=fact, reverse=key[:1] == "-")  # type: ignore[arg-type]  # one type for each key
+    end = None if query.limit is None else query.offset + query.limit
+    return found[query.offset : end], len(found)
+
+
+def _meets(view: AccessoryView, condition: Condition) -> bool:
+    """Harbor takes conditions on its other columns too; nobody knows an accessory by them."""
+    if condition.key not in ("type", "digest"):
+        return True
+    fact = str(_FACTS[condition.key](view))
+    if condition.is_fuzzy:
+        return condition.value.lower() in fact.lower()
+    if condition.match in (Match.EXACT, Match.ANY):
+        return fact in condition.values
+    raise BadRequest(f"{condition.key} takes a text or a list of them")
 
 
 Subjects = Mapping[tuple[int, str], int]

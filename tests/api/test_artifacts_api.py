@@ -1,10 +1,12 @@
 """Repositories and artifacts over the REST API, judged by Harbor's contract."""
 
+from datetime import UTC, date, datetime
+
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from haven_core.audit.models import AuditLog
-from haven_registry.models import Manifest, Repository
+from haven_registry.models import Manifest, PullDaily, Repository
 from haven_registry.oci import media_types
 from tests.api.artifacts import APP, digests, push
 from tests.api.conftest import Call
@@ -85,6 +87,38 @@ def test_filters(api: Call, site: Site) -> None:
         assert response.headers["X-Total-Count"] == str(len(expected))
     assert api("GET", f"{APP}/artifacts?q=type=~I", user="guest").status_code == 400
     assert api("GET", f"{APP}/artifacts?with_tag=x", user="guest").status_code == 422
+
+
+def test_what_is_added_up_of_other_rows(api: Call, site: Site) -> None:
+    """Sizes with children, the last pull: as they are shown, so they are filtered and sorted by."""
+    small = push(site, "small")
+    pulled = site.put(image(site.upload(b"{}"), annotations={"long": "x" * 500}), "pulled", "again").digest
+    both = site.put(index(small, pulled), "both").digest
+    row = {"repository_id": site.repository, "manifest_digest": pulled, "day": date(2024, 5, 1), "pulls": 1}
+    for tag, day in (("pulled", 1), ("again", 2)):
+        PullDaily.objects.create(**row, tag_name=tag, last_pulled_at=datetime(2024, 5, day, tzinfo=UTC))
+    sizes = {each["digest"]: each["size"] for each in api("GET", f"{APP}/artifacts", user="guest").json()}
+    assert sizes[both] > sizes[pulled] > sizes[small]
+    for q, expected in {
+        f"size={sizes[both]}": {both}, f"size=[{sizes[small]}~{sizes[pulled]}]": {small, pulled},
+        "pull_time=[2024-05-01~2024-05-03]": {pulled}, "pull_time=[~2024-05-01]": {small, both},
+        "pull_time=[2024-05-03~]": set(), "repository_name=private/team/app": {small, pulled, both},
+        "repository_name=~nothing": set(), f"repository_id={site.repository}": {small, pulled, both}, "project_id=0": set(),
+    }.items():  # fmt: skip
+        response = api("GET", f"{APP}/artifacts?q={q}", user="guest")
+        assert digests(response) == expected, q
+        assert response.headers["X-Total-Count"] == str(len(expected))
+    for sort, ordered in (("size", [small, pulled, both]), ("-size", [both, pulled, small]),
+                          ("-pull_time,size", [pulled, small, both]), ("pull_time,-size", [both, small, pulled]),
+                          ("type,repository_name,media_type,-size", [pulled, small, both])):  # fmt: skip
+        rows = api("GET", f"{APP}/artifacts?sort={sort}", user="guest").json()
+        assert [each["digest"] for each in rows] == ordered, sort
+    wanted = "media_type=application/vnd.oci.image.config.v1%252Bjson,size=[1~]"
+    rows = api("GET", f"/projects/private/artifacts?latest_in_repository=true&sort=-size&q={wanted}", user="guest")
+    assert digests(rows) == {pulled}
+    for query, names in (("sort=pull_time", ["pulled", "again"]), ("q=pull_time=[2024-05-02~]", ["again"])):
+        tags = api("GET", f"{APP}/artifacts/pulled/tags?{query}", user="guest").json()
+        assert [tag["name"] for tag in tags] == names
 
 
 def test_accessories_belong_to_their_subject(api: Call, site: Site) -> None:

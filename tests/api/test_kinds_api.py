@@ -99,6 +99,20 @@ def test_accessories_of_both_schemes(api: Call, site: Site) -> None:
     [row] = api("GET", f"{APP}/artifacts", user="guest").json()
     assert {each["digest"]: each["type"] for each in row["accessories"]} == expected
     assert digests(api("GET", f"{APP}/artifacts/v1/accessories", user="guest")) == set(expected)
+    accessories = f"{APP}/artifacts/v1/accessories"
+    for q, number in (
+        ("type=signature.cosign", 2), ("type={sbom.harbor signature.notation}", 2), ("type=~signature", 3), ("type=x", 0),
+        (f"digest={next(iter(expected))}", 1), ("nothing=known", 9),
+    ):  # fmt: skip
+        response = api("GET", f"{accessories}?q={q}", user="guest")
+        assert (len(response.json()), response.headers["X-Total-Count"]) == (number, str(number)), q
+    assert api("GET", f"{accessories}?q=type=[a~b]", user="guest").status_code == 400
+    sizes = [each["size"] for each in api("GET", f"{accessories}?sort=-size", user="guest").json()]
+    assert sizes == sorted(sizes, reverse=True)
+    page = api("GET", f"{accessories}?sort=type,-id&page=2&page_size=4", user="guest")
+    assert ([each["type"] for each in page.json()], page.headers["X-Total-Count"]) == (
+        sorted(expected.values())[4:8], "9",
+    )  # fmt: skip
     assert api("GET", APP, user="guest").json()["artifact_count"] == 1
     assert api("DELETE", f"{APP}/artifacts/v1", user="owner").status_code == 200
     assert not Manifest.objects.filter(deleted_at=None).exists()
