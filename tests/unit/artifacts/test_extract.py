@@ -47,6 +47,15 @@ def test_an_image_says_how_it_was_built() -> None:
     assert details.annotations == {"nonce": "0"}
 
 
+def test_an_author_may_be_a_label() -> None:
+    for more, labels, author in (
+        ({}, {"maintainer": "me"}, "me"), ({"author": "she"}, {"maintainer": "me"}, "she"), ({}, {"maintainer": 5}, ""),
+        ({}, ["maintainer"], ""),
+    ):  # fmt: skip
+        config = {"config": {"Labels": labels}} | more
+        assert extract("IMAGE", parsed(), json.dumps(config).encode()).author == author
+
+
 def test_a_history_that_does_not_fit_names_no_layer() -> None:
     details = read({"history": [{"created_by": "one"}]}, FIRST, SECOND)
     assert "digest" not in details.history[0]
