@@ -59,7 +59,7 @@ class HavenSchema(AutoSchema):
         """From method and path, so no two are the same: get_projects_name_or_id."""
         return "_".join([self.method.lower(), *re.findall(r"\w+", self.path.removeprefix(PREFIX))])
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # as the class it is derived from
         """The method's docstring. A view that is Haven's own says so for each of its methods."""
         said = " ".join(str(super().get_description()).split())
         return f"{said} {OWN}." if self._is_own() and OWN not in said else said

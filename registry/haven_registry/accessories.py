@@ -14,13 +14,15 @@ from haven_registry.artifacts import kinds
 
 @dataclass(frozen=True, slots=True)
 class AccessoryView:
-    """A live accessory; size in bytes, with its blobs. kind: Harbor's name, such as signature.cosign."""
+    """A live accessory; size in bytes, with its blobs. kind: Harbor's name, such as signature.cosign. artifact_kind: its
+    `type` as an artifact."""
 
     id: int
     digest: str
     kind: str
     size: int
     created_at: datetime
+    artifact_kind: str
     subject_id: int
     subject_digest: str
 
@@ -37,7 +39,7 @@ def page_of(views: Sequence[AccessoryView], query: ListQuery) -> tuple[list[Acce
     found = [view for view in views if all(_meets(view, each) for each in query.conditions)]
     for key in reversed(query.order):
         if (fact := _FACTS.get(key.removeprefix("-"))) is not None:
-            found.sort(key=fact, reverse=key[:1] == "-")  # type: ignore[arg-type]  # one type for each key
+            found.sort(key=fact, reverse=key[:1] == "-")
     end = None if query.limit is None else query.offset + query.limit
     return found[query.offset : end], len(found)
 
@@ -58,22 +60,23 @@ Subjects = Mapping[tuple[int, str], int]
 """Ids of manifests by repository id and digest."""
 
 
-_COLUMNS = "m.repository_id, m.id, m.digest, m.accessory_type, m.payload_size + m.total_size, m.pushed_at"
+_COLUMNS = "m.repository_id, m.id, m.digest, m.accessory_type, m.payload_size + m.total_size, m.pushed_at, m.kind"
 
 
 def list_accessories_of(subjects: Subjects) -> dict[int, list[AccessoryView]]:
     """The accessories of manifests; by the subject's id, oldest first. Each once, though it be both a referrer and
-    tagged. Two statements, or none: SQL text, as every list of artifacts asks them."""
+    tagged. One statement, or none: SQL text, as every list of artifacts asks it."""
     if not subjects:
         return {}
     found: dict[int, dict[int, AccessoryView]] = {}
-    repositories, digests = {key[0] for key in subjects}, {key[1] for key in subjects}
-    for subject, accessory in _referrers(repositories, digests):
+    tagged: list[tuple[str, _Accessory]] = []
+    for subject, name, accessory in _rows({key[0] for key in subjects}, {key[1] for key in subjects}):
+        if subject:
+            _collect(found, subjects, subject, accessory)
+        elif (named := kinds.subject_of_tag(name)) is not None:
+            tagged.append((named[0], accessory._replace(kind=named[1])))
+    for subject, accessory in tagged:  # what names its subject itself says better what it is
         _collect(found, subjects, subject, accessory)
-    for name, accessory in _cosign_tagged(repositories, digests):
-        named = kinds.subject_of_tag(name)
-        if named is not None:
-            _collect(found, subjects, named[0], accessory._replace(kind=named[1]))
     return {subject: [views[row_id] for row_id in sorted(views)] for subject, views in found.items()}
 
 
@@ -84,6 +87,7 @@ class _Accessory(NamedTuple):
     kind: str
     size: int
     created_at: datetime
+    artifact_kind: str
 
 
 def _collect(
@@ -95,31 +99,25 @@ def _collect(
         found.setdefault(subject_id, {}).setdefault(accessory.id, view)
 
 
-def _referrers(repositories: Collection[int], digests: Collection[str]) -> Iterator[tuple[str, _Accessory]]:
-    rows = backend.sql(
-        f"SELECT m.subject_digest, {_COLUMNS} FROM manifest m WHERE m.deleted_at IS NULL "
-        f"AND m.repository_id IN ({backend.placeholders(repositories)}) "
-        f"AND m.subject_digest IN ({backend.placeholders(digests)})",
-        *repositories, *map(encode_digest, digests),
-    )  # fmt: skip
-    return ((decode_digest(row[0]), _accessory(row[1:])) for row in rows)
-
-
-def _cosign_tagged(repositories: Collection[int], digests: Collection[str]) -> Iterator[tuple[str, _Accessory]]:
+def _rows(repositories: Collection[int], digests: Collection[str]) -> Iterator[tuple[str, str, _Accessory]]:
+    """The subject's digest or '', the name of the tag in Cosign's scheme or '', and the accessory."""
     names = [f"{digest.replace(':', '-')}.{end}" for digest in digests for end in ("sig", "att", "sbom")]
-    # all lie in this range, where there are few others: without it PostgreSQL reads the tags of the whole registry
+    # all tags lie in this range, where there are few others: without it PostgreSQL reads the tags of the whole registry
     rows = backend.sql(
-        f"SELECT t.name, {_COLUMNS} FROM tag t JOIN manifest m ON m.id = t.manifest_id "
+        f"SELECT m.subject_digest, '' AS name, {_COLUMNS} FROM manifest m WHERE m.deleted_at IS NULL "
+        f"AND m.repository_id IN ({backend.placeholders(repositories)}) "
+        f"AND m.subject_digest IN ({backend.placeholders(digests)}) "
+        f"UNION ALL SELECT NULL, t.name, {_COLUMNS} FROM tag t JOIN manifest m ON m.id = t.manifest_id "
         f"WHERE t.repository_id IN ({backend.placeholders(repositories)}) AND t.name >= 'sha256-' AND t.name < 'sha512.' "
         f"AND t.name IN ({backend.placeholders(names)}) AND m.kind IN ({backend.placeholders(kinds.BY_COSIGN_TAG)})",
-        *repositories, *names, *kinds.BY_COSIGN_TAG,
+        *repositories, *map(encode_digest, digests), *repositories, *names, *kinds.BY_COSIGN_TAG,
     )  # fmt: skip
-    return ((row[0], _accessory(row[1:])) for row in rows)
+    return (("" if row[0] is None else decode_digest(row[0]), row[1], _accessory(row[2:])) for row in rows)
 
 
 def _accessory(row: backend.Row) -> _Accessory:
-    repository_id, row_id, digest, kind, size, at = row
-    return _Accessory(repository_id, row_id, decode_digest(digest), kind, size, backend.as_datetime(at))
+    repository_id, row_id, digest, kind, size, at, artifact_kind = row
+    return _Accessory(repository_id, row_id, decode_digest(digest), kind, size, backend.as_datetime(at), artifact_kind)
 
 
 def accessories_below(repository_id: int, subjects: Mapping[str, int]) -> Iterator[AccessoryView]:

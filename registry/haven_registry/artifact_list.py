@@ -6,7 +6,7 @@ Explaining those that nobody has looked at yet (services.details) is the one thi
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.db.models import DateTimeField, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, Window
 from django.db.models.functions import Coalesce, RowNumber
@@ -158,7 +158,7 @@ def _keys(query: ListQuery) -> set[str]:
 
 def _with_sums(manifests: "QuerySet[Manifest]", keys: Collection[str]) -> "QuerySet[Manifest]":
     """With what is added up of other rows, where a list is filtered or sorted by it: it costs a look for each row."""
-    found: Any = manifests
+    found: QuerySet[Any] = manifests
     if "size" in keys:
         children = ManifestChild.objects.filter(parent_id=OuterRef("pk")).order_by().values("parent_id")
         below = children.annotate(size=Sum(F("child__payload_size") + F("child__total_size"))).values("size")
@@ -190,12 +190,12 @@ def describe_artifact(row: ManifestRow, driver: StorageDriver, parts: Parts) -> 
 
 def list_artifact_tags(row: ManifestRow, query: ListQuery) -> tuple[list[TagView], int]:
     """A page of the artifact's tags, newest first, and the number of all. Three statements. Raises BadRequest."""
-    tags: Any = Tag.objects.filter(manifest_id=row.id)
+    tags: QuerySet[Tag] = Tag.objects.filter(manifest_id=row.id)
     if "pull_time" in _keys(query):
         pulls = PullDaily.objects.filter(
             repository_id=row.repository_id, manifest_digest=row.digest, tag_name=OuterRef("name")
         )
-        tags = tags.annotate(pulled_at=_last(pulls))
+        tags = cast("QuerySet[Tag]", tags.annotate(pulled_at=_last(pulls)))
     found = TAGS.narrow(tags, query)
     pulled = pulled_tags([row])
     page = TAGS.page(found, query).values_list("id", "name", "manifest_id", "updated_at")

@@ -1,18 +1,17 @@
 """What is installed in artifacts, by the SBOMs attached to them. Reads only."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from haven_registry import selectors
 from haven_registry.accessories import list_accessories_of
 from haven_registry.artifact_list import ManifestRow
 from haven_registry.artifacts import kinds
 from haven_registry.artifacts.details import Details
 from haven_registry.artifacts.packages import Package, read_packages
 from haven_registry.artifacts.sboms import MAX_SBOM_BYTES
-from haven_registry.models import Manifest
-from haven_registry.services.details import load_details
+from haven_registry.models import ManifestBlob
 from haven_registry.storage.driver import StorageDriver
 from haven_registry.storage.errors import StorageError
 
@@ -25,12 +24,12 @@ _ABOUT = "vnd.docker.reference.digest"  # BuildKit: docs/attestations/attestatio
 
 
 class Place(NamedTuple):
-    """An artifact whose packages are asked for. top: the index it was asked for by, or itself; children: the index's, as
-    Details has them."""
+    """An artifact whose packages are asked for. top: the index it was asked for by, or itself. beside: what the index has
+    about it, see digests_beside."""
 
     image: ManifestRow
     top: ManifestRow
-    children: Sequence[Mapping[str, Any]]
+    beside: Sequence[ManifestRow] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,58 +47,85 @@ class Contents:
         return bool(self.sbom) and not self.problem
 
 
-def find_contents(place: Place, driver: StorageDriver) -> Contents:
-    """What the artifact's newest SBOM says that can be read: one attached to it, one that BuildKit put beside it in its
-    index, or one attached to that; by a statement where there is no document. Never raises for what was pushed. Two
-    statements where nothing is attached, else twelve at most."""
-    refused: Contents | None = None
-    for number, (sbom, layer) in enumerate(_documents(place, driver)):
-        if number == _TRIED:
-            break
-        try:
-            return Contents(sbom, read_packages(_read(place.image.repository_id, layer, driver)))
-        except ValueError as error:
-            refused = refused or Contents(sbom, problem=f"the SBOM can't be read: {error}"[:1000])
-        except StorageError:
-            refused = refused or Contents(sbom, problem="the SBOM can't be read now")
-    return refused or Contents()
+class Attached(NamedTuple):
+    """A manifest that may be, or hold, an SBOM."""
+
+    id: int
+    digest: str
+    kind: str
 
 
-def _documents(place: Place, driver: StorageDriver) -> Iterator[tuple[str, str]]:
-    """Digests of a manifest and of its layer that should be an SBOM, the best first."""
-    groups = _attached(place)
-    ids = [row_id for group in groups for row_id in group]
-    if not ids:
-        return
-    rows = Manifest.objects.filter(id__in=ids, deleted_at=None, kind__in=(kinds.SBOM, kinds.ATTESTATION))
-    found = {row_id: (digest, kind) for row_id, digest, kind in rows.values_list("id", "digest", "kind")}
-    details = load_details(found.keys(), driver)
+class _Document(NamedTuple):
+    """The layer of a manifest that should be an SBOM."""
+
+    manifest_id: int
+    sbom: str
+    layer: str
+
+
+class _Blob(NamedTuple):
+    storage_key: str
+    size: int
+
+
+def find_attached(places: Sequence[Place]) -> list[list[list[Attached]]]:
+    """What may say what each artifact has: in groups, the nearest first. One statement."""
+    accessories = _accessories(places)
+    return [list(_groups(place, accessories)) for place in places]
+
+
+def ids_of(attached: Sequence[Sequence[Sequence[Attached]]]) -> set[int]:
+    """Whose details read_contents needs."""
+    return {each.id for groups in attached for group in groups for each in group}
+
+
+def read_contents(
+    attached: Sequence[Sequence[Sequence[Attached]]], details: Mapping[int, Details], driver: StorageDriver
+) -> list[Contents]:
+    """What each artifact's newest SBOM says that can be read: one attached to it, one that BuildKit put beside it in its
+    index, or one attached to that; by a statement where there is no document.
+
+    attached: of find_attached, for each artifact. details: of all those. Never raises for what was pushed. No SQL
+    statement where there is no SBOM, else one.
+    """
+    documents = [list(islice(_documents(groups, details), _TRIED)) for groups in attached]
+    blobs = _blobs({each.manifest_id for each in chain.from_iterable(documents)})
+    return [_first_readable(each, blobs, driver) for each in documents]
+
+
+def digests_beside(digest: str, children: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of an index's children, as Details has them: those that are about the image of this digest (BuildKit)."""
+    about = (child for child in children if child.get("annotations", {}).get(_ABOUT) == digest)
+    return [str(child["child_digest"]) for child in islice(about, _CONSIDERED)]
+
+
+def _accessories(places: Sequence[Place]) -> dict[int, list[Attached]]:
+    """By the subject's id, the newest first."""
+    rows = [row for place in places for row in (place.image, place.top)]
+    return {
+        row_id: [
+            Attached(view.id, view.digest, view.artifact_kind)
+            for view in sorted(views, key=lambda view: view.id, reverse=True)[:_CONSIDERED]
+        ]
+        for row_id, views in list_accessories_of({(row.repository_id, row.digest): row.id for row in rows}).items()
+    }
+
+
+def _groups(place: Place, accessories: Mapping[int, list[Attached]]) -> Iterator[list[Attached]]:
+    """What is attached to the artifact, beside it, attached to its index."""
+    yield accessories.get(place.image.id, [])
+    yield [Attached(row.id, row.digest, row.kind) for row in place.beside]
+    if place.top.id != place.image.id:
+        yield accessories.get(place.top.id, [])
+
+
+def _documents(groups: Sequence[Sequence[Attached]], details: Mapping[int, Details]) -> Iterator[_Document]:
     for group in groups:
         for wanted in (kinds.SBOM, kinds.ATTESTATION):
-            for row_id in group:
-                digest, kind = found.get(row_id, ("", ""))
-                if kind == wanted:
-                    yield from ((digest, layer) for layer in _layers(kind, details.get(row_id, Details())))
-
-
-def _attached(place: Place) -> list[list[int]]:
-    """Ids of what may be about the artifact: attached to it, beside it, attached to its index; the newest first each."""
-    image, top = place.image, place.top
-    subjects = {(each.repository_id, each.digest): each.id for each in (image, top)}
-    found = {
-        row_id: sorted((view.id for view in views), reverse=True)[:_CONSIDERED]
-        for row_id, views in list_accessories_of(subjects).items()
-    }
-    beside = [
-        str(child["child_digest"])
-        for child in place.children
-        if child.get("annotations", {}).get(_ABOUT) == image.digest
-    ][:_CONSIDERED]
-    siblings: list[int] = []
-    if beside:
-        rows = Manifest.objects.filter(repository_id=image.repository_id, digest__in=beside, deleted_at=None)
-        siblings = list(rows.order_by("-id").values_list("id", flat=True))
-    return [found.get(image.id, []), siblings, found.get(top.id, []) if top.id != image.id else []]
+            for each in group:
+                if each.kind == wanted:
+                    for layer in _layers(each.kind, details.get(each.id, Details())):
+                        yield _Document(each.id, each.digest, layer)
 
 
 def _layers(kind: str, details: Details) -> Iterator[str]:
@@ -112,9 +138,32 @@ def _layers(kind: str, details: Details) -> Iterator[str]:
             yield str(layer["digest"])
 
 
-def _read(repository_id: int, digest: str, driver: StorageDriver) -> bytes:
+def _blobs(manifest_ids: Collection[int]) -> dict[tuple[int, str], _Blob]:
+    """The layers of manifests by id and digest. One statement, or none."""
+    if not manifest_ids:
+        return {}
+    blob = "repository_blob__project_blob__blob__"
+    named = ManifestBlob.objects.filter(manifest_id__in=manifest_ids, role=ManifestBlob.LAYER)
+    rows = named.values_list("manifest_id", f"{blob}digest", f"{blob}object__storage_key", f"{blob}size")
+    return {(manifest_id, digest): _Blob(key, size) for manifest_id, digest, key, size in rows}
+
+
+def _first_readable(
+    documents: Sequence[_Document], blobs: Mapping[tuple[int, str], _Blob], driver: StorageDriver
+) -> Contents:
+    refused: Contents | None = None
+    for each in documents:
+        try:
+            return Contents(each.sbom, read_packages(_read(blobs.get((each.manifest_id, each.layer)), driver)))
+        except ValueError as error:
+            refused = refused or Contents(each.sbom, problem=f"the SBOM can't be read: {error}"[:1000])
+        except StorageError:
+            refused = refused or Contents(each.sbom, problem="the SBOM can't be read now")
+    return refused or Contents()
+
+
+def _read(blob: _Blob | None, driver: StorageDriver) -> bytes:
     """Raises ValueError, StorageError."""
-    blob = selectors.find_blob_in(repository_id, digest)
     if blob is None:
         raise ValueError("its layer is not here")
     if blob.size > MAX_SBOM_BYTES:

@@ -160,5 +160,5 @@ def test_many_accessories_take_the_same_number_of_statements(
             attach(site, image, spdx({"p": str(each)}) | {"name": f"{tag} {each}"})
             put(site, artifacts.notation_signature(image, str(each)))
     compared(api)  # explains them
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(14):
         assert compared(api)["same"] == 1

@@ -10,9 +10,9 @@ from haven_core.events.models import OutboxEvent
 from haven_core.labels.services import create_label
 from haven_registry.models import ArtifactLabel, Manifest, Repository, Tag, TagHistory
 from haven_registry.services.repositories import get_or_create_repository
-from tests.portal.conftest import Browser
+from tests.portal.conftest import MOST_QUERIES, Browser
 from tests.portal.pushed import REPOSITORY, push_image
-from tests.support.artifacts import attached_sbom
+from tests.support.artifacts import attached_sbom, buildkit_index
 from tests.support.site import Site
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -269,6 +269,10 @@ def test_packages_are_compared_by_their_sboms(signed_in: SignedIn, site: Site) -
     for text in ("Packages", "&lt;b&gt;bash&lt;/b&gt;", ">5.1<", ">5.2<", "1 the same"):
         assert text in page, text
     assert "<b>bash" not in page
+    site.put(buildkit_index(first, second), "multi")
+    assert "1 the same" in owner.text(f"{REPOSITORY}compare?a=v2&b=multi")
+    for names in ("a=v1&b=v2", "a=v2&b=multi"):
+        assert owner.queries(f"{REPOSITORY}compare?{names}") <= MOST_QUERIES, names
 
 
 def attach_sbom(site: Site, of: str, versions: dict[str, str]) -> None:

@@ -31,7 +31,8 @@ class Package(NamedTuple):
 def read_packages(data: bytes) -> dict[Package, tuple[str, ...]]:
     """The packages that an SBOM in JSON lists, and the versions it has of each, sorted; '' for one without.
 
-    What the document is about is no package of it, nor is a file, nor the system. Raises ValueError for what is no JSON, or no SBOM.
+    What the document is about is no package of it, nor is a file, nor the system. Raises ValueError for what is no JSON,
+    or no SBOM.
     """
     document = _unwrapped(_parse(data))
     found: dict[Package, set[str]] = {}

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from typing import NamedTuple
 
 from django.db.models import Q
@@ -154,8 +153,9 @@ def _bundles(rows: Iterable[tuple[int, str, str, bytes]]) -> dict[int, _Manifest
         if kind == kinds.CNAB and media_type in INDEX_TYPES:
             with suppress(ManifestInvalid):  # _explain tells of it
                 children = parse_manifest(bytes(payload), media_type).child_manifests
-                named = (str(child.digest) for child in children if child.annotations.get(name) == value)
-                wanted |= {row_id: digest for digest in islice(named, 1)}
+                described = next((child for child in children if child.annotations.get(name) == value), None)
+                if described is not None:
+                    wanted[row_id] = str(described.digest)
     if not wanted:
         return {}
     links = ManifestChild.objects.filter(parent_id__in=wanted, child__digest__in=set(wanted.values()))

@@ -92,13 +92,14 @@ def test_statements_are_opened() -> None:
 WRONG = [
     b"", b"\xff", b"[]", b"{}", b"[" * 100_000, b'{"spdxVersion": 5}', b'{"bomFormat": "x"}', b'{"a": "\\ud800"}',
     b'{"payloadType": "x", "payload": "!"}', b'{"payloadType": "x", "payload": "\xc3\xa9"}',
-    b'{"payloadType": "x", "payload": "e30="}', b'{"predicate": {"predicate": {"predicate": {"predicate": {"predicate": {}}}}}}',
+    b'{"payloadType": "x", "payload": "e30="}',
+    b'{"predicate": {"predicate": {"predicate": {"predicate": {"predicate": {}}}}}}',
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("data", WRONG)
 def test_what_is_no_sbom(data: bytes) -> None:
-    with pytest.raises(ValueError, match=".+"):
+    with pytest.raises(ValueError, match=r".+"):
         read_packages(data)
 
 
