@@ -80,6 +80,25 @@ def list_accessories_of(subjects: Subjects) -> dict[int, list[AccessoryView]]:
     return {subject: [views[row_id] for row_id in sorted(views)] for subject, views in found.items()}
 
 
+def list_signatures_above(manifest_ids: Collection[int]) -> dict[int, list[AccessoryView]]:
+    """The signatures of live indexes that name manifests, by the manifest's id: who signs an index signs all below it. Two
+    statements, or one."""
+    if not manifest_ids:
+        return {}
+    rows = backend.sql(
+        "SELECT c.child_id, p.id, p.repository_id, p.digest FROM manifest_child c JOIN manifest p ON p.id = c.parent_id "
+        f"WHERE c.child_id IN ({backend.placeholders(manifest_ids)}) AND p.deleted_at IS NULL ORDER BY p.id",
+        *manifest_ids,
+    )
+    above = list_accessories_of({(row[2], decode_digest(row[3])): row[1] for row in rows})
+    found: dict[int, dict[int, AccessoryView]] = {}
+    for child_id, parent_id, _, _ in rows:
+        for view in above.get(parent_id, ()):
+            if view.kind in (kinds.COSIGN, kinds.NOTATION):
+                found.setdefault(child_id, {})[view.id] = view
+    return {child_id: list(views.values()) for child_id, views in found.items()}
+
+
 class _Accessory(NamedTuple):
     repository_id: int
     id: int

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce, RowNumber
 from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_core.labels.selectors import LabelView
-from haven_registry.accessories import AccessoryView, list_accessories_of
+from haven_registry.accessories import AccessoryView, list_accessories_of, list_signatures_above
 from haven_registry.artifact_filters import CONDITIONS, independent, standing_alone
 from haven_registry.artifact_parts import TagView, children_of, labels_of, newest_tags, pulled_tags
 from haven_registry.artifacts.details import Details
@@ -86,11 +86,12 @@ class ManifestRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is shown with an artifact beyond its own row."""
+    """What is shown with an artifact beyond its own row. inherited: signatures of indexes that name it, too."""
 
     tags: bool
     labels: bool
     accessories: bool
+    inherited: bool = False
 
 
 EVERYTHING = Parts(tags=True, labels=True, accessories=True)
@@ -98,8 +99,8 @@ EVERYTHING = Parts(tags=True, labels=True, accessories=True)
 
 @dataclass(frozen=True, slots=True)
 class ArtifactView:
-    """An artifact. size: bytes, own and of children. children: (id, digest) by position. tags, labels, accessories: None
-    when they were not asked for."""
+    """An artifact. size: bytes, own and of children. children: (id, digest) by position. tags, labels, accessories,
+    inherited: None when they were not asked for."""
 
     row: ManifestRow
     size: int
@@ -109,6 +110,7 @@ class ArtifactView:
     tags: Sequence[TagView] | None
     labels: Sequence[LabelView] | None
     accessories: Sequence[AccessoryView] | None
+    inherited: Sequence[AccessoryView] | None = None
 
 
 def base_artifacts(manifests: "QuerySet[Manifest]", *, with_children: bool = False) -> "QuerySet[Manifest]":
@@ -233,6 +235,7 @@ def _views(rows: Sequence[ManifestRow], driver: StorageDriver, parts: Parts) -> 
     labels = labels_of(ids) if parts.labels else None
     subjects = {(row.repository_id, row.digest): row.id for row in rows}
     accessories = list_accessories_of(subjects) if parts.accessories else None
+    inherited = list_signatures_above(ids) if parts.inherited else None
     return [
         ArtifactView(
             row=row,
@@ -243,6 +246,7 @@ def _views(rows: Sequence[ManifestRow], driver: StorageDriver, parts: Parts) -> 
             tags=None if tags is None else tags.get(row.id, []),
             labels=None if labels is None else labels.get(row.id, []),
             accessories=None if accessories is None else accessories.get(row.id, []),
+            inherited=None if inherited is None else inherited.get(row.id, []),
         )
         for row in rows
     ]
