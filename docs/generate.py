@@ -43,6 +43,8 @@ def _default(config: Config, name: str, field: str) -> str:
     if name == "HAVEN_SECRET_KEY":
         return "made once, kept in `DATA/secret-key`"
     value = getattr(config, field)
+    if value is None:
+        return ""
     if isinstance(value, timedelta):
         return f"`{value / _UNITS[name.rpartition('_')[2]]:g}`"
     text = str(value).lower() if isinstance(value, bool) else str(value).replace("/DATA", "DATA")

@@ -33,7 +33,8 @@ class Config:
     upload_lease: how long an uploaded, mounted or fetched blob is kept for the manifest that will name it.
     head_margin: in the last part of a lease an unreferenced blob answers 404, so that its client uploads it again.
     gc_grace: the lease that begins when a blob's last live manifest is deleted.
-    restore_window: how long deleted manifests, tags and repositories can be restored.
+    restore_window: how long deleted manifests, tags and repositories can be restored; None: what the configuration key
+        restore_window_days says (haven_core.configuration.selectors.restore_window).
     upload_ttl: an upload session nobody touched for this long is removed.
     read_grace: how long the bytes of a removed blob stay, so that running downloads end well.
     untagged_age: an untagged manifest is left alone by `delete_untagged` until it is this old.
@@ -55,11 +56,20 @@ class Config:
     upload_lease: timedelta = timedelta(hours=24)
     head_margin: timedelta = timedelta(hours=2)
     gc_grace: timedelta = timedelta(hours=24)
-    restore_window: timedelta = timedelta(days=7)
+    restore_window: timedelta | None = None
     upload_ttl: timedelta = timedelta(hours=24)
     read_grace: timedelta = timedelta(hours=1)
     untagged_age: timedelta = timedelta(hours=24)
     fixed_configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def fixed_keys(self) -> Mapping[str, Any]:
+        """Configuration keys that the environment fixes, and their values: fixed_configuration, and the key whose variable
+        is set. Begun days of a restore window are counted."""
+        if self.restore_window is None:
+            return self.fixed_configuration
+        days = -(-self.restore_window // timedelta(days=1))
+        return {**self.fixed_configuration, "restore_window_days": days}
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,11 @@ VARIABLES = (
     Variable("HAVEN_UPLOAD_LEASE_HOURS", "upload_lease", "how long an uploaded blob waits for its manifest"),
     Variable("HAVEN_HEAD_MARGIN_HOURS", "head_margin", "last part of that lease in which the blob answers 404"),
     Variable("HAVEN_GC_GRACE_HOURS", "gc_grace", "how long a deleted manifest's blobs may still be named"),
-    Variable("HAVEN_RESTORE_WINDOW_DAYS", "restore_window", "how long deleted things can be restored; 0 turns it off"),
+    Variable(
+        "HAVEN_RESTORE_WINDOW_DAYS",
+        "restore_window",
+        "how long deleted things can be restored, 0 turns it off; unset, the configuration key restore_window_days rules",
+    ),
     Variable("HAVEN_UPLOAD_TTL_HOURS", "upload_ttl", "an upload untouched for this long is removed"),
     Variable("HAVEN_READ_GRACE_HOURS", "read_grace", "how long bytes outlive their blob for running downloads"),
     Variable("HAVEN_UNTAGGED_AGE_HOURS", "untagged_age", "age below which untagged manifests are never removed"),

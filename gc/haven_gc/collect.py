@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from haven_core.conf import config
+from haven_core.configuration.selectors import restore_window
 from haven_core.db import backend
 from haven_core.db.transactions import write_transaction
 from haven_core.models import Project
@@ -90,7 +91,7 @@ def read_grace() -> timedelta:
     """How long the bytes of a removed blob stay. Whoever sets both the restore window and the grace to 0 wants the room
     back at once, and takes it that a download which has not opened its file fails."""
     settings = config()
-    is_hasty = not settings.restore_window and not settings.gc_grace
+    is_hasty = not settings.gc_grace and not restore_window()
     return timedelta() if is_hasty else settings.read_grace
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from haven_core.conf import config
+from haven_core.configuration.selectors import restore_window
 from haven_gc.collect import find_projects
 from haven_registry.models import (
     Blob,
@@ -106,7 +107,7 @@ class _ProjectPlan:
     def __init__(self, project_id: int, now: datetime, delete_untagged: bool) -> None:
         settings = config()
         self._now, self._delete_untagged, self._project_id = now, delete_untagged, project_id
-        self._at_once = not settings.restore_window
+        self._at_once = not restore_window()
         self._no_grace = self._at_once and not settings.gc_grace
         ended = Repository.objects.filter(project_id=project_id, purge_after__lte=now).order_by("id")
         self._ended = dict(ended.values_list("id", "full_name"))

@@ -16,7 +16,7 @@ from haven_registry.artifacts.sboms import MAX_SBOM_BYTES, SBOM_ADDITION, find_s
 from haven_registry.models import ManifestBlob
 from haven_registry.oci.descriptor import Descriptor
 from haven_registry.oci.manifest import ParsedManifest, parse_manifest
-from haven_registry.oci.media_types import HELM_CHART
+from haven_registry.oci.media_types import HELM_CHART, INDEX_TYPES
 from haven_registry.services.details import load_details
 from haven_registry.storage.driver import StorageDriver
 
@@ -29,6 +29,7 @@ BY_KIND = {
     kinds.CHART: (VALUES, README, DEPENDENCIES),
     kinds.CNAI: (cnai.README, cnai.LICENSE, cnai.FILES),
     kinds.SBOM: (SBOM_ADDITION,),
+    kinds.WASM: (HISTORY,),
 }
 """Additions of each type of artifact; an index has none."""
 
@@ -51,7 +52,7 @@ class LayerView:
 
 def additions_of(row: ManifestRow) -> tuple[str, ...]:
     """Names of the additions there may be."""
-    return BY_KIND.get(row.kind, ()) if row.config_media_type else ()
+    return () if row.media_type in INDEX_TYPES else BY_KIND.get(row.kind, ())
 
 
 def load_addition(repository_id: int, row: ManifestRow, name: str, driver: StorageDriver) -> tuple[str, str]:

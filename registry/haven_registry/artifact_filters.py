@@ -67,10 +67,13 @@ def tag_condition(condition: Condition) -> Q:
 
 
 def type_condition(condition: Condition) -> Q:
-    """type=IMAGE, ={IMAGE CHART}, in any case."""
+    """type=IMAGE, ={IMAGE CHART}, =~AGE, in any case."""
+    values = [value.upper() for value in condition.values if "\0" not in value]
+    if condition.is_fuzzy:
+        return Q(kind__contains=values[0]) if values else Q(pk__in=())  # types have no other letters
     if condition.match not in (Match.EXACT, Match.ANY):
-        raise BadRequest("type takes an exact match or a list")
-    return Q(kind__in=[value.upper() for value in condition.values if "\0" not in value])
+        raise BadRequest("type takes a match or a list")
+    return Q(kind__in=values)
 
 
 def digest_condition(condition: Condition) -> Q:

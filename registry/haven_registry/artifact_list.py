@@ -3,23 +3,23 @@
 Explaining those that nobody has looked at yet (services.details) is the one thing that writes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, cast
 
-from django.db.models import F, Q, QuerySet, Window
-from django.db.models.functions import RowNumber
+from django.db.models import DateTimeField, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, Window
+from django.db.models.functions import Coalesce, RowNumber
 
 from haven_core.db.lists import Column, Kind, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_core.labels.selectors import LabelView
-from haven_registry.accessories import AccessoryView, list_accessories_of
+from haven_registry.accessories import AccessoryView, list_accessories_of, list_signatures_above
 from haven_registry.artifact_filters import CONDITIONS, independent, standing_alone
 from haven_registry.artifact_parts import TagView, children_of, labels_of, newest_tags, pulled_tags
 from haven_registry.artifacts.details import Details
 from haven_registry.errors import ManifestUnknown
-from haven_registry.models import Manifest, Tag
+from haven_registry.models import Manifest, ManifestChild, PullDaily, Tag
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
 from haven_registry.oci.media_types import INDEX_TYPES
@@ -32,10 +32,24 @@ LISTING = Listing(
         "media_type": Column("config_media_type"),
         "manifest_media_type": Column("media_type"),
         "artifact_type": Column("artifact_type"),
+        "project_id": Column("repository__project_id", Kind.NUMBER),
+        "repository_id": Column("repository_id", Kind.NUMBER),
+        "repository_name": Column("repository__full_name"),
         "push_time": Column("pushed_at", Kind.MOMENT),
-        "size": Column("total_size", Kind.NUMBER),
+        "pull_time": Column("pulled_at", Kind.MOMENT),
+        "size": Column("shown_size", Kind.NUMBER),
     },
-    sorts={"id": "id", "push_time": "pushed_at", "size": "total_size", "media_type": "config_media_type"},
+    sorts={
+        "id": "id",
+        "type": "kind",
+        "media_type": "config_media_type",
+        "manifest_media_type": "media_type",
+        "artifact_type": "artifact_type",
+        "repository_name": "repository__full_name",
+        "push_time": "pushed_at",
+        "pull_time": "pulled_at",
+        "size": "shown_size",
+    },
     order=("-pushed_at", "-id"),
 )
 TAGS = Listing(
@@ -43,14 +57,16 @@ TAGS = Listing(
         "id": Column("id", Kind.NUMBER),
         "name": Column("name"),
         "push_time": Column("updated_at", Kind.MOMENT),
+        "pull_time": Column("pulled_at", Kind.MOMENT),
     },
-    sorts={"id": "id", "name": "name", "push_time": "updated_at"},
+    sorts={"id": "id", "name": "name", "push_time": "updated_at", "pull_time": "pulled_at"},
     order=("-updated_at", "-id"),
 )
 ROW_COLUMNS = (
     "id", "repository_id", "digest", "media_type", "artifact_type", "config_media_type", "kind", "payload_size",
     "total_size", "pushed_at",
 )  # fmt: skip
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)  # when what nobody pulled was pulled (Harbor)
 
 
 class ManifestRow(NamedTuple):
@@ -70,11 +86,12 @@ class ManifestRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is shown with an artifact beyond its own row."""
+    """What is shown with an artifact beyond its own row. inherited: signatures of indexes that name it, too."""
 
     tags: bool
     labels: bool
     accessories: bool
+    inherited: bool = False
 
 
 EVERYTHING = Parts(tags=True, labels=True, accessories=True)
@@ -82,8 +99,8 @@ EVERYTHING = Parts(tags=True, labels=True, accessories=True)
 
 @dataclass(frozen=True, slots=True)
 class ArtifactView:
-    """An artifact. size: bytes, own and of children. children: (id, digest) by position. tags, labels, accessories: None
-    when they were not asked for."""
+    """An artifact. size: bytes, own and of children. children: (id, digest) by position. tags, labels, accessories,
+    inherited: None when they were not asked for."""
 
     row: ManifestRow
     size: int
@@ -93,6 +110,7 @@ class ArtifactView:
     tags: Sequence[TagView] | None
     labels: Sequence[LabelView] | None
     accessories: Sequence[AccessoryView] | None
+    inherited: Sequence[AccessoryView] | None = None
 
 
 def base_artifacts(manifests: "QuerySet[Manifest]", *, with_children: bool = False) -> "QuerySet[Manifest]":
@@ -121,18 +139,41 @@ def list_project_artifacts(
             RowNumber(), partition_by=[F("repository_id")], order_by=[F("pushed_at").desc(), F("id").desc()]
         )
         numbered: Any = found.annotate(number=newest)
-        found = Manifest.objects.filter(id__in=numbered.filter(number=1).values("id"))
+        latest = Manifest.objects.filter(id__in=numbered.filter(number=1).values("id"))
+        found = _with_sums(latest, _keys(query))
     rows = [ManifestRow(*row) for row in LISTING.page(found, query).values_list(*ROW_COLUMNS)]
     return _views(rows, driver, parts), total(found)
 
 
 def _asked_for(manifests: "QuerySet[Manifest]", query: ListQuery) -> "QuerySet[Manifest]":
     is_wide = any(each.key == "base" and each.value == "*" for each in query.conditions)
-    found = LISTING.narrow(base_artifacts(manifests, with_children=is_wide), query)
+    found = LISTING.narrow(_with_sums(base_artifacts(manifests, with_children=is_wide), _keys(query)), query)
     for condition in query.conditions:
         if condition.key in CONDITIONS:
             found = found.filter(CONDITIONS[condition.key](condition))
     return found
+
+
+def _keys(query: ListQuery) -> set[str]:
+    return {each.key for each in query.conditions} | {key.removeprefix("-") for key in query.order}
+
+
+def _with_sums(manifests: "QuerySet[Manifest]", keys: Collection[str]) -> "QuerySet[Manifest]":
+    """With what is added up of other rows, where a list is filtered or sorted by it: it costs a look for each row."""
+    found: QuerySet[Any] = manifests
+    if "size" in keys:
+        children = ManifestChild.objects.filter(parent_id=OuterRef("pk")).order_by().values("parent_id")
+        below = children.annotate(size=Sum(F("child__payload_size") + F("child__total_size"))).values("size")
+        found = found.annotate(shown_size=F("payload_size") + F("total_size") + Coalesce(Subquery(below), 0))
+    if "pull_time" in keys:
+        pulls = PullDaily.objects.filter(repository_id=OuterRef("repository_id"), manifest_digest=OuterRef("digest"))
+        found = found.annotate(pulled_at=_last(pulls))
+    return found
+
+
+def _last(pulls: "QuerySet[PullDaily]") -> Coalesce:
+    last = pulls.order_by().values("repository_id").annotate(last=Max("last_pulled_at")).values("last")
+    return Coalesce(Subquery(last), Value(_NEVER), output_field=DateTimeField())
 
 
 def find_artifact(repository_id: int, reference: str) -> ManifestRow:
@@ -151,7 +192,13 @@ def describe_artifact(row: ManifestRow, driver: StorageDriver, parts: Parts) -> 
 
 def list_artifact_tags(row: ManifestRow, query: ListQuery) -> tuple[list[TagView], int]:
     """A page of the artifact's tags, newest first, and the number of all. Three statements. Raises BadRequest."""
-    found = TAGS.narrow(Tag.objects.filter(manifest_id=row.id), query)
+    tags: QuerySet[Tag] = Tag.objects.filter(manifest_id=row.id)
+    if "pull_time" in _keys(query):
+        pulls = PullDaily.objects.filter(
+            repository_id=row.repository_id, manifest_digest=row.digest, tag_name=OuterRef("name")
+        )
+        tags = cast("QuerySet[Tag]", tags.annotate(pulled_at=_last(pulls)))
+    found = TAGS.narrow(tags, query)
     pulled = pulled_tags([row])
     page = TAGS.page(found, query).values_list("id", "name", "manifest_id", "updated_at")
     return [TagView(*tag, pulled.get((row.id, tag[1]))) for tag in page], total(found)
@@ -188,6 +235,7 @@ def _views(rows: Sequence[ManifestRow], driver: StorageDriver, parts: Parts) -> 
     labels = labels_of(ids) if parts.labels else None
     subjects = {(row.repository_id, row.digest): row.id for row in rows}
     accessories = list_accessories_of(subjects) if parts.accessories else None
+    inherited = list_signatures_above(ids) if parts.inherited else None
     return [
         ArtifactView(
             row=row,
@@ -198,6 +246,7 @@ def _views(rows: Sequence[ManifestRow], driver: StorageDriver, parts: Parts) -> 
             tags=None if tags is None else tags.get(row.id, []),
             labels=None if labels is None else labels.get(row.id, []),
             accessories=None if accessories is None else accessories.get(row.id, []),
+            inherited=None if inherited is None else inherited.get(row.id, []),
         )
         for row in rows
     ]

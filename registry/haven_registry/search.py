@@ -11,13 +11,14 @@ from haven_core.domain.actor import Actor
 from haven_core.rbac.access import projects_allowing
 from haven_core.rbac.permissions import Action, Permission, Resource
 from haven_registry.models import Blob, Manifest, PullDaily, Repository, Tag
+from haven_registry.repository_list import contents_of
 
 _LIST = Permission(Resource.REPOSITORY, Action.LIST)
 
 
 @dataclass(frozen=True, slots=True)
 class FoundByName:
-    """A live repository; artifacts: its live manifests."""
+    """A repository that people see; artifacts: how many its list shows."""
 
     id: int
     full_name: str
@@ -83,6 +84,7 @@ def search_repositories(actor: Actor, text: str, *, limit: int) -> list[FoundByN
     found = list(
         Repository.objects.filter(
             deleted_at=None,
+            appeared_at__isnull=False,
             full_name__contains=text.lower(),
             project_id__in=projects_allowing(actor, _LIST).values("id"),
         )
@@ -90,8 +92,9 @@ def search_repositories(actor: Actor, text: str, *, limit: int) -> list[FoundByN
         .values_list("id", "full_name", "project_id", "project__name", "project__is_public")[:limit]
     )
     ids = [row[0] for row in found]
-    artifacts, pulls = _artifacts(ids), _pulls(ids)
-    return [FoundByName(*row, artifacts.get(row[0], 0), pulls.get(row[0], 0)) for row in found]
+    contents, pulls = contents_of(ids), _pulls(ids)
+    counted = {row_id: each.artifacts for row_id, each in contents.items()}
+    return [FoundByName(*row, counted.get(row[0], 0), pulls.get(row[0], 0)) for row in found]
 
 
 def count_by_visibility(projects: Any) -> tuple[int, int]:
@@ -107,11 +110,6 @@ def count_by_visibility(projects: Any) -> tuple[int, int]:
 def stored_bytes() -> int:
     """Bytes of all blobs, each counted once. One statement, over the whole table."""
     return Blob.objects.aggregate(total=Sum("size"))["total"] or 0
-
-
-def _artifacts(repository_ids: Collection[int]) -> dict[int, int]:
-    live = Manifest.objects.filter(repository_id__in=repository_ids, deleted_at=None)
-    return dict(live.values_list("repository_id").annotate(number=Count("id")).order_by())
 
 
 def _pulls(repository_ids: Collection[int]) -> dict[int, int]:

@@ -192,6 +192,32 @@ def test_labels_stay_where_they_were_given(api: Call, site: Site) -> None:
     assert [label["name"] for label in source["labels"]] == ["all", "ours"]
 
 
+def test_signatures_of_an_index_are_those_of_its_images(api: Call, site: Site) -> None:
+    """Where it is asked for: what else belongs to the index does not belong to them."""
+    child, loose = push(site, "single"), push(site, "loose", author="x")
+    own = set(sign(site, child))
+    tops = [site.put(index(child, nonce=number), f"multi{number}").digest for number in range(2)]
+    signatures = [set(sign(site, top)) for top in tops]
+    site.put(image(site.upload(b"{}"), artifactType="application/spdx+json", nonce=tops[0],
+                   subject=descriptor(media_types.OCI_INDEX, tops[0])))  # fmt: skip
+    asked = "with_inherited_accessory=true"
+    found = api("GET", f"{APP}/artifacts/{child}?{asked}", user="guest").json()
+    assert {each["digest"] for each in found["accessories"]} == own
+    assert {each["digest"]: each["subject_artifact_digest"] for each in found["inherited_accessories"]} == {
+        digest: top for top, each in zip(tops, signatures, strict=True) for digest in each
+    }
+    rows = {row["digest"]: row for row in api("GET", f"{APP}/artifacts?{asked}", user="guest").json()}
+    assert len(rows[child]["inherited_accessories"]) == 4
+    project = api("GET", f"/projects/private/artifacts?{asked}", user="guest").json()
+    assert [len(row.get("inherited_accessories", ())) for row in project if row["digest"] == child] == [4]
+    for digest in (loose, *tops):
+        assert "inherited_accessories" not in rows[digest]
+    assert "inherited_accessories" not in api("GET", f"{APP}/artifacts/{child}", user="guest").json()
+    assert api("DELETE", f"{APP}/artifacts/{tops[0]}", user="owner").status_code == 200
+    found = api("GET", f"{APP}/artifacts/single?{asked}", user="guest").json()
+    assert {each["digest"] for each in found["inherited_accessories"]} == signatures[1]
+
+
 def test_accessories_of_children_go_where_the_children_go(api: Call, site: Site) -> None:
     """What `cosign sign --recursive` leaves: signatures of an index and of each of its images."""
     child, kept = push(site), push(site, "single", author="x")

@@ -1,10 +1,12 @@
 """Repositories and artifacts over the REST API, judged by Harbor's contract."""
 
+from datetime import UTC, date, datetime
+
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from haven_core.audit.models import AuditLog
-from haven_registry.models import Manifest, Repository
+from haven_registry.models import Manifest, PullDaily, Repository
 from haven_registry.oci import media_types
 from tests.api.artifacts import APP, digests, push
 from tests.api.conftest import Call
@@ -77,14 +79,47 @@ def test_filters(api: Call, site: Site) -> None:
         "tags=v1": {one}, "tags=~V": {one, two}, "tags=*": {one, two, rocket, plain}, "tags=nil": {bare},
         "tags={v2 latest}": {one, two}, "tags=(v1 latest)": {one}, "tags=(v1 v2)": set(),
         "type=IMAGE": {one, two, bare}, "type=rocket": {rocket}, "type=UNKNOWN": {plain}, "type=CHART": set(),
-        "type={IMAGE ROCKET}": {one, two, bare, rocket}, f"digest={two}": {two}, "digest=x": set(),
+        "type={IMAGE ROCKET}": {one, two, bare, rocket}, "type=~ocke": {rocket}, "type=~%25": set(), "type=~%00": set(),
+        f"digest={two}": {two}, "digest=x": set(),
         "media_type=text/plain": {plain}, "push_time=[2100-01-01~]": set(), "nothing=known": {one, two, bare, rocket, plain},
     }.items():  # fmt: skip
         response = api("GET", f"{APP}/artifacts?q={q}", user="guest")
         assert digests(response) == expected, q
         assert response.headers["X-Total-Count"] == str(len(expected))
-    assert api("GET", f"{APP}/artifacts?q=type=~I", user="guest").status_code == 400
+    assert api("GET", f"{APP}/artifacts?q=type=[a~b]", user="guest").status_code == 400
     assert api("GET", f"{APP}/artifacts?with_tag=x", user="guest").status_code == 422
+
+
+def test_what_is_added_up_of_other_rows(api: Call, site: Site) -> None:
+    """Sizes with children, the last pull: as they are shown, so they are filtered and sorted by."""
+    small = push(site, "small")
+    pulled = site.put(image(site.upload(b"{}"), annotations={"long": "x" * 500}), "pulled", "again").digest
+    both = site.put(index(small, pulled), "both").digest
+    row = {"repository_id": site.repository, "manifest_digest": pulled, "day": date(2024, 5, 1), "pulls": 1}
+    for tag, day in (("pulled", 1), ("again", 2)):
+        PullDaily.objects.create(**row, tag_name=tag, last_pulled_at=datetime(2024, 5, day, tzinfo=UTC))
+    sizes = {each["digest"]: each["size"] for each in api("GET", f"{APP}/artifacts", user="guest").json()}
+    assert sizes[both] > sizes[pulled] > sizes[small]
+    for q, expected in {
+        f"size={sizes[both]}": {both}, f"size=[{sizes[small]}~{sizes[pulled]}]": {small, pulled},
+        "pull_time=[2024-05-01~2024-05-03]": {pulled}, "pull_time=[~2024-05-01]": {small, both},
+        "pull_time=[2024-05-03~]": set(), "repository_name=private/team/app": {small, pulled, both},
+        "repository_name=~nothing": set(), f"repository_id={site.repository}": {small, pulled, both}, "project_id=0": set(),
+    }.items():  # fmt: skip
+        response = api("GET", f"{APP}/artifacts?q={q}", user="guest")
+        assert digests(response) == expected, q
+        assert response.headers["X-Total-Count"] == str(len(expected))
+    for sort, ordered in (("size", [small, pulled, both]), ("-size", [both, pulled, small]),
+                          ("-pull_time,size", [pulled, small, both]), ("pull_time,-size", [both, small, pulled]),
+                          ("type,repository_name,media_type,-size", [pulled, small, both])):  # fmt: skip
+        rows = api("GET", f"{APP}/artifacts?sort={sort}", user="guest").json()
+        assert [each["digest"] for each in rows] == ordered, sort
+    wanted = "media_type=application/vnd.oci.image.config.v1%252Bjson,size=[1~]"
+    rows = api("GET", f"/projects/private/artifacts?latest_in_repository=true&sort=-size&q={wanted}", user="guest")
+    assert digests(rows) == {pulled}
+    for query, names in (("sort=pull_time", ["pulled", "again"]), ("q=pull_time=[2024-05-02~]", ["again"])):
+        tags = api("GET", f"{APP}/artifacts/pulled/tags?{query}", user="guest").json()
+        assert [tag["name"] for tag in tags] == names
 
 
 def test_accessories_belong_to_their_subject(api: Call, site: Site) -> None:
@@ -104,11 +139,12 @@ def test_accessories_belong_to_their_subject(api: Call, site: Site) -> None:
 def test_the_list_takes_as_many_statements_for_many(api: Call, site: Site) -> None:
     push(site, "t0")
     counts = []
+    everything = "page_size=100&with_label=true&with_inherited_accessory=true"
     for _ in range(2):
         with CaptureQueriesContext(connection) as captured:
-            assert api("GET", f"{APP}/artifacts?page_size=100&with_label=true", user="owner").status_code == 200
+            assert api("GET", f"{APP}/artifacts?{everything}", user="owner").status_code == 200
         counts.append(len(captured))
-        api("GET", f"{APP}/artifacts?page_size=100&with_label=true", user="owner")
+        api("GET", f"{APP}/artifacts?{everything}", user="owner")
         for number in range(12):
             site.put(index(push(site, author=str(number)), nonce=number), f"t{number + 1}", f"u{number}")
     assert counts[1] <= counts[0]

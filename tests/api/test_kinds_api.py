@@ -99,6 +99,20 @@ def test_accessories_of_both_schemes(api: Call, site: Site) -> None:
     [row] = api("GET", f"{APP}/artifacts", user="guest").json()
     assert {each["digest"]: each["type"] for each in row["accessories"]} == expected
     assert digests(api("GET", f"{APP}/artifacts/v1/accessories", user="guest")) == set(expected)
+    accessories = f"{APP}/artifacts/v1/accessories"
+    for q, number in (
+        ("type=signature.cosign", 2), ("type={sbom.harbor signature.notation}", 2), ("type=~signature", 3), ("type=x", 0),
+        (f"digest={next(iter(expected))}", 1), ("nothing=known", 9),
+    ):  # fmt: skip
+        response = api("GET", f"{accessories}?q={q}", user="guest")
+        assert (len(response.json()), response.headers["X-Total-Count"]) == (number, str(number)), q
+    assert api("GET", f"{accessories}?q=type=[a~b]", user="guest").status_code == 400
+    sizes = [each["size"] for each in api("GET", f"{accessories}?sort=-size", user="guest").json()]
+    assert sizes == sorted(sizes, reverse=True)
+    page = api("GET", f"{accessories}?sort=type,-id&page=2&page_size=4", user="guest")
+    assert ([each["type"] for each in page.json()], page.headers["X-Total-Count"]) == (
+        sorted(expected.values())[4:8], "9",
+    )  # fmt: skip
     assert api("GET", APP, user="guest").json()["artifact_count"] == 1
     assert api("DELETE", f"{APP}/artifacts/v1", user="owner").status_code == 200
     assert not Manifest.objects.filter(deleted_at=None).exists()
@@ -168,6 +182,51 @@ def test_a_hostile_blob_fails_no_push(api: Call, site: Site, config: bytes) -> N
     assert [shown(api, name)["type"] for name in ("model", "sbom", "v1")] == ["CNAI", "SBOM", "IMAGE"]
     assert shown(api, "model")["extra_attrs"] == {}
     assert shown(api, "sbom")["extra_attrs"]["format"] == "SPDX"
+
+
+def test_a_bundle_is_told_by_its_child(api: Call, site: Site) -> None:
+    bundle = json.dumps({"name": "hello", "version": "0.1.1", "description": SCRIPT}).encode()
+    described = put(site, Artifact([], config=("application/vnd.cnab.config.v1+json", bundle)))
+    image = push(site)
+    site.put(artifacts.cnab_index(described, image), "v1")
+    site.put(artifacts.cnab_index(image, described), "odd")  # a config that is an image's is shown all the same
+    [odd, row] = api("GET", f"{APP}/artifacts", user="guest").json()
+    assert (row["type"], row["media_type"]) == ("CNAB", "application/vnd.cnab.manifest.v1")
+    assert row["extra_attrs"] == {"name": "hello", "version": "0.1.1", "description": SCRIPT}
+    assert [each["child_digest"] for each in row["references"]] == [image, described]
+    assert (row["addition_links"], odd["extra_attrs"]["os"]) == ({}, "linux")
+    assert addition(api, "v1", "build_history")[0] == 400
+    q = "media_type=application/vnd.cnab.manifest.v1"
+    assert len(api("GET", f"{APP}/artifacts?q={q}", user="guest").json()) == 2
+
+
+def test_modules_however_they_are_packed(api: Call, site: Site) -> None:
+    packed = shown(api, put(site, artifacts.wasm_image({"run.oci.handler": "wasm"}), "packed"))
+    assert (packed["type"], packed["media_type"]) == ("WASM", "application/vnd.wasm.config.v1+json")
+    assert packed["extra_attrs"]["manifest.config.mediaType"] == "application/vnd.oci.image.config.v1+json"
+    assert packed["extra_attrs"]["author"] == "me"
+    assert list(packed["addition_links"]) == ["build_history"]
+    status, content, _ = addition(api, "packed", "build_history")
+    assert (status, json.loads(content)) == (200, [{"created_by": "COPY a.wasm /"}])
+    bare = shown(api, put(site, artifacts.wasm_module(), "bare"))
+    assert (bare["type"], bare["extra_attrs"]) == (
+        "WASM",
+        {
+            "manifest.config.mediaType": "application/vnd.wasm.config.v1+json",
+            "manifest.layers.mediaType": "application/vnd.wasm.content.layer.v1+wasm",
+            "org.opencontainers.image.title": "a.wasm",
+        },
+    )
+    config = b'{"os":"wasip1","architecture":"wasm","created":"2024-01-01T00:00:00Z","component":{"exports":[]}}'
+    component = shown(api, put(site, Artifact([], config=("application/vnd.wasm.config.v0+json", config))))
+    assert (component["type"], component["extra_attrs"]["component"]) == ("WASM", {"exports": []})
+
+
+def test_a_config_that_is_said_to_be_json_is_shown(api: Call, site: Site) -> None:
+    for number, (data, expected) in enumerate(((b'{"a": [1]}', {"a": [1]}), (b"no JSON", {}), (b"[1]", {}))):
+        rocket = Artifact([], config=("application/vnd.acme.rocket.config.v1+json", data))
+        found = shown(api, put(site, rocket, f"r{number}"))
+        assert (found["type"], found["extra_attrs"]) == ("ROCKET", expected)
 
 
 def test_icons(api: Call, site: Site) -> None:

@@ -9,6 +9,7 @@ from drf_spectacular.validation import validate_schema
 from haven_api.urls import urlpatterns
 from tests.api.test_list_statements import baseline
 from tests.contract.facts import BASE
+from tests.contract.routes import own_paths
 
 
 def document(client: Client) -> dict:
@@ -46,6 +47,17 @@ def test_lists_and_bodies_are_described(client: Client) -> None:
     assert projects["post"]["security"] == [{"basic": []}]
     body = found["components"]["schemas"]["ProjectBody"]
     assert (body["required"], body["properties"]["project_name"]["maxLength"]) == (["project_name"], 255)
+
+
+def test_what_harbor_has_not_is_marked(client: Client) -> None:
+    """In words and by a key; and nothing else is."""
+    own = {(path.path, method.lower()) for path in own_paths() for method in path.methods}
+    assert ("/api/v2.0/projects/{project_name}/repositories/{repository_name}/compare", "get") in own
+    for path, operations in document(client)["paths"].items():
+        for method, operation in operations.items():
+            marked = operation.get("x-haven-extension", False), "Haven's own extension" in operation["description"]
+            is_own = (path, method) in own
+            assert marked == (is_own, is_own), (method, path)
 
 
 def test_every_body_says_what_it_is(client: Client) -> None:

@@ -45,6 +45,25 @@ def test_an_artifact_is_listed_restored_and_purged(api: Call, site: Site) -> Non
     assert not Manifest.objects.exists()
 
 
+@pytest.mark.parametrize("days", [0, 3])
+def test_the_restore_window_is_configured(api: Call, site: Site, days: int) -> None:
+    """For artifacts, tags and repositories; 0 turns it off."""
+    push(site, "v1", "v2")
+    push(site, "w", author="x")
+    change = {"restore_window_days": days}
+    assert api("PUT", "/configurations", change, user="owner").status_code == 403
+    assert api("GET", "/configurations", user="root").json()["restore_window_days"] == {"value": 7, "editable": True}
+    assert api("PUT", "/configurations", change, user="root").status_code == 200
+    for path in (f"{APP}/artifacts/v1/tags/v2", f"{APP}/artifacts/v1"):
+        assert api("DELETE", path, user="owner").status_code == 200
+    expected = {"artifact", "tag"} if days else set()
+    assert {(item["item"], item["days_left"]) for item in in_trash(api)} == {(item, days) for item in expected}
+    assert api("DELETE", APP, user="owner").status_code == 200
+    expected = {"repository"} if days else set()
+    assert {(item["item"], item["days_left"]) for item in in_trash(api)} == {(item, days) for item in expected}
+    assert api("PUT", "/configurations", {"restore_window_days": 7}, user="root").status_code == 200
+
+
 def test_a_taken_name(api: Call, site: Site) -> None:
     old = push(site, "v1")
     api("DELETE", f"{APP}/artifacts/v1", user="owner")

@@ -1,5 +1,6 @@
 """Changing what was pushed: deleting, undoing, tagging, copying, labelling, going back; and what a refusal leaves alone."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -9,8 +10,9 @@ from haven_core.events.models import OutboxEvent
 from haven_core.labels.services import create_label
 from haven_registry.models import ArtifactLabel, Manifest, Repository, Tag, TagHistory
 from haven_registry.services.repositories import get_or_create_repository
-from tests.portal.conftest import Browser
+from tests.portal.conftest import MOST_QUERIES, Browser
 from tests.portal.pushed import REPOSITORY, push_image
+from tests.support.artifacts import attached_sbom, buildkit_index
 from tests.support.site import Site
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -253,3 +255,30 @@ def test_trash_of_another_project_is_not_reached(signed_in: SignedIn, site: Site
     for key in ("x", "artifact-", "artifact-0", "user-1", "artifact-9" * 40):
         assert browser.post(f"{TRASH}/restore", item=key).status_code == 303
     assert state() == before
+
+
+def test_packages_are_compared_by_their_sboms(signed_in: SignedIn, site: Site) -> None:
+    """Text of strangers, as all of it."""
+    first, second = push_image(site, "v1"), push_image(site, "v2", layers=(b"base", b"new"))
+    owner = signed_in("owner")
+    assert "Packages" not in owner.text(f"{REPOSITORY}compare?a=v1&b=v2")
+    attach_sbom(site, first, {"<b>bash</b>": "5.1", "gone": "1", "same": "1"})
+    assert "No SBOM is attached to v2." in owner.text(f"{REPOSITORY}compare?a=v1&b=v2")
+    attach_sbom(site, second, {"<b>bash</b>": "5.2", "same": "1"})
+    page = owner.text(f"{REPOSITORY}compare?a=v1&b=v2")
+    for text in ("Packages", "&lt;b&gt;bash&lt;/b&gt;", ">5.1<", ">5.2<", "1 the same"):
+        assert text in page, text
+    assert "<b>bash" not in page
+    site.put(buildkit_index(first, second), "multi")
+    assert "1 the same" in owner.text(f"{REPOSITORY}compare?a=v2&b=multi")
+    for names in ("a=v1&b=v2", "a=v2&b=multi"):
+        assert owner.queries(f"{REPOSITORY}compare?{names}") <= MOST_QUERIES, names
+
+
+def attach_sbom(site: Site, of: str, versions: dict[str, str]) -> None:
+    components = [{"name": name, "version": version} for name, version in versions.items()]
+    document = json.dumps({"bomFormat": "CycloneDX", "components": components}).encode()
+    sbom = attached_sbom(of, "application/vnd.cyclonedx+json", document)
+    for blob in sbom.blobs:
+        site.upload(blob)
+    site.put(sbom.payload)

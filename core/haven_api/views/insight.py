@@ -16,7 +16,7 @@ from haven_core.errors import BadRequest
 from haven_core.rbac.permissions import Action, Resource
 from haven_registry import store
 from haven_registry.artifact_list import find_artifact
-from haven_registry.compare import ADDED, REMOVED, SAME, Value, compare_artifacts
+from haven_registry.compare import ADDED, REMOVED, SAME, PackageComparison, Value, compare_artifacts
 from haven_registry.insight import Usage, artifact_usage, list_blob_uses, project_usage, repository_usage
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
@@ -32,7 +32,8 @@ class Compare(ArtifactsView):
         ]
     )
     def get(self, request: Request, project_name: str, repository_name: str) -> Response:
-        """What differs from `a` to `b`: layers with their sizes, config, environment, labels. Haven's own extension."""
+        """What differs from `a` to `b`: layers with their sizes, config, environment, labels, and packages where both have
+        an SBOM attached."""
         path = (project_name, repository_name)
         _, repository = self._repository(request, path, Resource.ARTIFACT_ADDITION, Action.READ)
         references = [request.query_params.get(name) for name in ("a", "b")]
@@ -58,6 +59,7 @@ class Compare(ArtifactsView):
                 "env": _render_values(found.env),
                 "labels": _render_values(found.labels),
                 "annotations": _render_values(found.annotations),
+                "packages": _render_packages(found.packages),
             }
         )
 
@@ -66,7 +68,7 @@ class ArtifactUsage(ArtifactsView):
     """Room that an artifact takes. Haven's own extension."""
 
     def get(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
-        """Its bytes, alone and shared with others of the project. Haven's own extension."""
+        """Its bytes, alone and shared with others of the project."""
         path = (project_name, repository_name)
         project, _, row = self._artifact(request, path, reference, Resource.ARTIFACT_ADDITION, Action.READ)
         return Response(_render_usage(artifact_usage(project.project_id, row.id)))
@@ -76,7 +78,7 @@ class RepositoryUsage(ArtifactsView):
     """Room that a repository takes. Haven's own extension."""
 
     def get(self, request: Request, project_name: str, repository_name: str) -> Response:
-        """Its bytes, alone and shared with others of the project. Haven's own extension."""
+        """Its bytes, alone and shared with others of the project."""
         project, repository = self._repository(
             request, (project_name, repository_name), Resource.ARTIFACT_ADDITION, Action.READ
         )
@@ -87,7 +89,7 @@ class ProjectUsage(ApiView):
     """Room that a project takes. Haven's own extension."""
 
     def get(self, request: Request, project_name: str) -> Response:
-        """Its bytes, alone and shared with other projects whose artifacts the caller may see. Haven's own extension."""
+        """Its bytes, alone and shared with other projects whose artifacts the caller may see."""
         project = requested_project(self.actor, request, project_name, Resource.ARTIFACT_ADDITION, Action.READ)
         return Response(_render_usage(project_usage(self.actor, project.project_id)))
 
@@ -97,7 +99,7 @@ class BlobUses(ApiView):
 
     @extend_schema(parameters=list(PAGE), responses={200: {"type": "array", "items": {"type": "object"}}})
     def get(self, request: Request, digest: str) -> Response:
-        """List the artifacts that have it, of those the caller may see. Haven's own extension."""
+        """List the artifacts that have it, of those the caller may see."""
         try:
             wanted = str(Digest.parse(digest))
         except DigestInvalid:
@@ -125,6 +127,19 @@ def _render_usage(usage: Usage) -> dict[str, int]:
 
 def _render_values(values: Any) -> list[dict[str, Any]]:
     return [_render_value(value) for value in values]
+
+
+def _render_packages(found: PackageComparison) -> dict[str, Any]:
+    """a, b: whose SBOM is meant; null where nothing is attached. changes: versions, null where the package is not."""
+    sides = {
+        name: {"sbom": each.sbom or None, "problem": each.problem}
+        for name, each in (("a", found.before), ("b", found.after))
+    }
+    changes = [
+        {"state": each.state, "type": each.type, "name": each.name, "a": each.before, "b": each.after}
+        for each in found.changes
+    ]
+    return {**sides, "same": found.same, "changes": changes}
 
 
 def _render_value(value: Value) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class RetentionTaskLog(_View):
 
 
 class RetentionPreview(_View):
-    """Haven's own: what rules that are not saved would do."""
+    """What rules that are not saved would do. Haven's own extension."""
 
     changes_nothing = True
 

@@ -139,7 +139,7 @@ class OneRobot(_View):
 
 
 class RobotSecrets(_View):
-    """The live secrets of a robot, while they are exchanged (Haven's own)."""
+    """The live secrets of a robot, while they are exchanged. Haven's own extension."""
 
     def get(self, _request: Request, robot_id: int) -> Response:
         """List them, without what they are: since when, until when, last used when and from where."""
@@ -159,7 +159,7 @@ class RobotSecrets(_View):
 
 
 class OneRobotSecret(_View):
-    """One of them."""
+    """One of them. Haven's own extension."""
 
     def delete(self, _request: Request, robot_id: int, secret_id: int) -> Response:
         """End it now."""

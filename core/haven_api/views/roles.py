@@ -15,7 +15,7 @@ from haven_core.rbac.roles import GrantedRole
 
 
 class Roles(ApiView):
-    """All roles; read by whoever is logged in, changed by administrators."""
+    """All roles; read by whoever is logged in, changed by administrators. Haven's own extension."""
 
     def get(self, _request: Request) -> Response:
         """List, Harbor's first."""
@@ -31,7 +31,7 @@ class Roles(ApiView):
 
 
 class OneRole(ApiView):
-    """A role, by the number members have it by."""
+    """A role, by the number members have it by. Haven's own extension."""
 
     def get(self, _request: Request, role_id: str) -> Response:
         """Read."""

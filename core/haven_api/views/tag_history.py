@@ -32,8 +32,7 @@ class TagHistory(ApiView):
 
     @LIST
     def get(self, request: Request, project_name: str, repository_name: str, tag_name: str) -> Response:
-        """List its changes, newest first; also of a tag that is deleted. For members: it names who made them. Haven's own
-        extension."""
+        """List its changes, newest first; also of a tag that is deleted. For members: it names who made them."""
         _, repository = requested_repository(
             self.actor, request, project_name, repository_name, Resource.REPOSITORY, Action.READ
         )
@@ -47,8 +46,7 @@ class TagRollback(ApiView):
 
     @extend_schema(request=RollbackBody)
     def post(self, request: Request, project_name: str, repository_name: str, tag_name: str) -> Response:
-        """Make the tag name an artifact that it named before; out of the trash too, for who may restore. Haven's own
-        extension."""
+        """Make the tag name an artifact that it named before; out of the trash too, for who may restore."""
         project, repository = requested_repository(
             self.actor, request, project_name, repository_name, Resource.TAG, Action.CREATE
         )

@@ -47,7 +47,7 @@ class Trash(ApiView):
         responses={200: {"type": "array", "items": {"type": "object"}}},
     )
     def get(self, request: Request, project_name: str) -> Response:
-        """List what can be restored, newest first. Haven's own extension."""
+        """List what can be restored, newest first."""
         # who may throw away may see what was, and who sees everything
         needed = Action.LIST if self.actor.sees_everything else Action.DELETE
         project = requested_project(self.actor, request, project_name, Resource.ARTIFACT, needed)
@@ -62,7 +62,7 @@ class Trash(ApiView):
         return list_response(request, query, [render_trash(view) for view in views], total)
 
     def delete(self, request: Request, project_name: str) -> Response:
-        """Purge all of it, for good. Haven's own extension."""
+        """Purge all of it, for good."""
         project = _project(self, request, project_name, *Item)
         purge_trash(project.project_id)
         return Response(status=200)
@@ -72,7 +72,7 @@ class OneTrashItem(ApiView):
     """A thing in the trash. Haven's own extension."""
 
     def delete(self, request: Request, project_name: str, item: str, item_id: int) -> Response:
-        """Purge it, for good. Haven's own extension."""
+        """Purge it, for good."""
         project, view = _requested(self, request, project_name, item, item_id)
         if view.item is Item.REPOSITORY:
             purge_trashed_repository(project_id=project.project_id, repository_id=view.id)
@@ -88,8 +88,7 @@ class TrashRestore(ApiView):
 
     @extend_schema(request=RestoreBody)
     def post(self, request: Request, project_name: str, item: str, item_id: int) -> Response:
-        """Take it out of the trash. 409 when its name, or that of a tag that comes back with it, is taken. Haven's own
-        extension."""
+        """Take it out of the trash. 409 when its name, or that of a tag that comes back with it, is taken."""
         project, view = _requested(self, request, project_name, item, item_id)
         body = RestoreBody(data=request.data)
         body.is_valid(raise_exception=True)

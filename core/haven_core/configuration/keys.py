@@ -183,9 +183,10 @@ KEYS: Mapping[str, Key] = {
         Key("self_registration", _B, False),
         Key("token_expiration", _N, 30, _POSITIVE),
         Key("robot_token_duration", _N, 30, _POSITIVE),
-        Key("personal_token_duration", _N, 30, _DAYS),  # Haven's own, in days, as the next two
+        Key("personal_token_duration", _N, 30, _DAYS),  # Haven's own, in days, as the next three
         Key("personal_token_max_duration", _N, 365, _DAYS),
         Key("tag_history_days", _N, 365, _between(0, 36_500)),
+        Key("restore_window_days", _N, 7, _between(0, 36_500)),
         Key("robot_name_prefix", _T, "robot$", _robot_prefix),
         Key("notification_enable", _B, True),
         Key("quota_per_project_enable", _B, True),

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -39,11 +40,17 @@ def value(name: str) -> Any:
 
 def secret(name: str) -> str:
     """A secret in clear, '' when it is not set. Raises Unsealable."""
-    fixed = config().fixed_configuration.get(name)
+    fixed = config().fixed_keys.get(name)
     if fixed is not None:
         return str(fixed)
     sealed = _current().sealed.get(name)
     return unseal(sealed, purpose=SEALING_PURPOSE, place=place_of(name)).decode() if sealed else ""
+
+
+def restore_window() -> timedelta:
+    """How long what is deleted from now on can be restored; 0: not at all. As fresh as `value`."""
+    fixed = config().restore_window
+    return timedelta(days=value("restore_window_days")) if fixed is None else fixed
 
 
 def all_values() -> Mapping[str, Any]:
@@ -52,8 +59,8 @@ def all_values() -> Mapping[str, Any]:
 
 
 def is_editable(name: str) -> bool:
-    """Whether the environment leaves this key to the administrator (HAVEN_CONFIGURATION)."""
-    return name not in config().fixed_configuration
+    """Whether the environment leaves this key to the administrator."""
+    return name not in config().fixed_keys
 
 
 def place_of(name: str) -> str:
@@ -99,5 +106,5 @@ def _read() -> _Snapshot:
             values[name] = stored
         elif name in KEYS and secret_text is not None:
             sealed[name] = bytes(secret_text)
-    values |= {name: fixed for name, fixed in config().fixed_configuration.items() if name in values}
+    values |= {name: fixed for name, fixed in config().fixed_keys.items() if name in values}
     return _Snapshot(version, MappingProxyType(values), sealed, time.monotonic() + STALENESS_SECONDS)

@@ -79,7 +79,7 @@ def config_show(options: argparse.Namespace) -> int:
     values = asdict(load_config())
     for variable in VARIABLES:
         value = values[variable.field]
-        text = _hidden(variable.name, str(value or "")) if variable.secret else str(value)
+        text = _hidden(variable.name, str(value or "")) if variable.secret else "" if value is None else str(value)
         origin = "" if variable.name in os.environ else "  (default)"
         print(f"{variable.name:<28} {text}{origin}\n{'':<28} {variable.meaning}")
     return 0

@@ -13,7 +13,16 @@ from haven_portal.lists import ListState
 from haven_portal.views.repository import RepositoryPage
 from haven_registry import store
 from haven_registry.artifact_list import find_artifact
-from haven_registry.compare import ADDED, CHANGED, REMOVED, SAME, Comparison, compare_artifacts
+from haven_registry.compare import (
+    ADDED,
+    CHANGED,
+    REMOVED,
+    SAME,
+    Comparison,
+    PackageComparison,
+    Value,
+    compare_artifacts,
+)
 from haven_registry.errors import InTrash, ManifestUnknown, NeverMeant, PreconditionFailed
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid
@@ -27,6 +36,7 @@ HOW = {
     "rollback": _("rolled back"),
 }  # fmt: skip
 _MOST_NAMES = 200
+_MOST_SHOWN = 500
 
 
 class History(RepositoryPage):
@@ -136,7 +146,7 @@ class Compare(RepositoryPage):
             ]
             if found
             else [],
-            groups=_groups(found) if found else [],
+            groups=list(filter(None, [_packages(found.packages, (a, b)), *_groups(found)])) if found else [],
             names=newest_tag_names(self.repository.id, limit=_MOST_NAMES),
         )
 
@@ -148,5 +158,33 @@ def _groups(found: Comparison) -> list[dict[str, Any]]:
              (_("Annotations"), found.annotations))  # fmt: skip
     for title, values in named:
         different = [value for value in values if value.state in (ADDED, REMOVED, CHANGED)]
-        groups.append({"title": title, "values": different[:500], "same": len(values) - len(different)})
+        groups.append({"title": title, "values": different[:_MOST_SHOWN], "same": len(values) - len(different)})
     return groups
+
+
+def _packages(found: PackageComparison, names: tuple[str, str]) -> dict[str, Any] | None:
+    """The group of packages; None where neither artifact has an SBOM. names: what the two were asked for by."""
+    sides = [(found.before, names[0]), (found.after, names[1])]
+    if not any(contents.sbom for contents, _name in sides):
+        return None
+    notes = []
+    for contents, name in sides:
+        if not contents.sbom:
+            notes.append(gettext("No SBOM is attached to %(name)s.") % {"name": name})
+        elif contents.problem:
+            notes.append(gettext("The SBOM of %(name)s can't be read.") % {"name": name})
+    values = [
+        Value(
+            each.state, f"{each.name} ({each.type})" if each.type else each.name,
+            _versions(each.before), _versions(each.after),
+        )
+        for each in found.changes[:_MOST_SHOWN]
+    ]  # fmt: skip
+    return {
+        "title": _("Packages"), "values": values, "same": found.same, "notes": notes,
+        "more": max(0, len(found.changes) - _MOST_SHOWN),
+    }  # fmt: skip
+
+
+def _versions(versions: tuple[str, ...] | None) -> str | None:
+    return None if versions is None else ", ".join(versions)

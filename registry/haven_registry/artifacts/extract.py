@@ -7,6 +7,7 @@ from haven_registry.artifacts import kinds
 from haven_registry.artifacts.charts import read_chart
 from haven_registry.artifacts.details import Details, bounded, storable
 from haven_registry.artifacts.images import read_children, read_image
+from haven_registry.artifacts.modules import read_module
 from haven_registry.artifacts.sboms import find_sbom, is_json, read_sbom
 from haven_registry.artifacts.statements import read_attestation, read_signature
 from haven_registry.oci import media_types
@@ -15,20 +16,18 @@ from haven_registry.oci.errors import ManifestInvalid
 from haven_registry.oci.manifest import ParsedManifest
 from haven_registry.oci.strict_json import parse_object
 
-# types whose config is a description to be shown whole
-_DESCRIBED = frozenset({kinds.CNAB, kinds.WASM, kinds.CNAI})
-_WITH_CONFIG = _DESCRIBED | {kinds.IMAGE, kinds.CHART}
+_WITH_CONFIG = frozenset({kinds.IMAGE, kinds.CHART, kinds.CNAB, kinds.WASM, kinds.CNAI})
 
 
 def wanted_blob(kind: str, parsed: ParsedManifest) -> Descriptor | None:
-    """What of such an artifact is read beside its manifest: the config of kinds that are known, the document of an SBOM.
-    The config of an unknown kind can be anything, of any size."""
+    """What of such an artifact is read beside its manifest: the config of kinds that are known, or of one that is said to
+    be JSON; the document of an SBOM. Any other config can be anything."""
     if kind == kinds.SBOM:
         layer = find_sbom(parsed)
         return layer if layer is not None and is_json(layer) else None
     if parsed.config is None or parsed.config.media_type == media_types.OCI_EMPTY:
         return None
-    return parsed.config if kind in _WITH_CONFIG else None
+    return parsed.config if kind in _WITH_CONFIG or kinds.is_described(parsed) else None
 
 
 def extract(kind: str, parsed: ParsedManifest, data: bytes | None, error: str = "") -> Details:
@@ -67,6 +66,8 @@ def _read(kind: str, parsed: ParsedManifest, document: dict[str, Any] | None) ->
             return read_sbom(parsed, document)
         case kinds.CACHE:
             return _read_cache(parsed)
+        case kinds.WASM:
+            return read_module(parsed, document or {})
         case _ if document is None:
             return Details()
         case kinds.IMAGE:

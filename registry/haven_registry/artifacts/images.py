@@ -21,6 +21,7 @@ def read_image(config: Mapping[str, Any], layers: Sequence[Descriptor]) -> Detai
         extra["variant"] = variant
     if isinstance(config.get("config"), dict):
         extra["config"] = config["config"]
+        extra["author"] = extra["author"] or _maintainer(config["config"])
     return Details(
         platform=platform,
         created=extra["created"],
@@ -29,6 +30,12 @@ def read_image(config: Mapping[str, Any], layers: Sequence[Descriptor]) -> Detai
         history=steps,
         error="; ".join([*errors, *unmatched]),
     )
+
+
+def _maintainer(runtime: Mapping[str, Any]) -> str:
+    """Whom a label names, as the author's own instruction is deprecated (Harbor)."""
+    labels = runtime.get("Labels")
+    return text_of(labels, "maintainer") if isinstance(labels, dict) else ""
 
 
 def match_history(history: Any, layers: Sequence[Descriptor]) -> tuple[list[dict[str, Any]], list[str]]:

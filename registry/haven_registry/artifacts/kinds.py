@@ -7,6 +7,7 @@ and lists filter by them.
 import re
 
 from haven_registry.oci import media_types as types
+from haven_registry.oci.descriptor import is_media_type
 from haven_registry.oci.manifest import ParsedManifest
 from haven_registry.oci.media_types import INDEX_TYPES
 
@@ -14,6 +15,7 @@ IMAGE, CHART, CNAB, WASM, SBOM, CNAI, UNKNOWN = "IMAGE", "CHART", "CNAB", "WASM"
 # Haven's own: Harbor calls these IMAGE where they have an image's config, and UNKNOWN elsewhere
 SIGNATURE, ATTESTATION, CACHE = "SIGNATURE", "ATTESTATION", "CACHE"
 
+WASM_CONFIG = "application/vnd.wasm.config.v1+json"
 CNAI_MANIFEST = "application/vnd.cncf.model.manifest.v1+json"
 CNAI_CONFIG = "application/vnd.cncf.model.config.v1+json"
 HARBOR_SBOM = "application/vnd.goharbor.harbor.sbom.v1"
@@ -40,7 +42,7 @@ TYPES = {
     "application/vnd.cnab.bundle.config.v1+json": CNAB,
     "application/vnd.cnab.manifest.v1": CNAB,
     "application/vnd.wasm.config.v0+json": WASM,
-    "application/vnd.wasm.config.v1+json": WASM,
+    WASM_CONFIG: WASM,
     CNAI_MANIFEST: CNAI,
     CNAI_CONFIG: CNAI,
     "application/vnd.cnai.model.manifest.v1+json": CNAI,
@@ -81,6 +83,14 @@ BUNDLE_PREDICATE = "dev.sigstore.bundle.predicateType"
 _COSIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 _NYDUS_LAYER = "containerd.io/snapshot/nydus-bootstrap"
 
+# how an index said what it is before it could have an artifactType; cnab-to-oci still does
+_INDEX_TYPE = "org.opencontainers.artifactType"
+CNAB_PART = ("io.cnab.manifest.type", "config")
+"""The annotation of the child of a CNAB's index that has its bundle.json for a config (cnab-to-oci)."""
+
+# what containerd's shims and crun know an image by whose entrypoint is a module (harbor: processor/wasm)
+_WASM_IMAGES = {"module.wasm.image/variant": "compat", "run.oci.handler": "wasm"}
+
 # application/vnd.{company}.{type}.config.{version}+{format}, the last parts optional (harbor: processor/default.go)
 _NAMED = re.compile(r"application/vnd\.[^.+/]+\.(\w[\w.-]*?)\.config(?:[.+].*)?", re.ASCII)
 _COSIGN_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64}|[0-9a-f]{128})\.(sig|att|sbom)")
@@ -89,9 +99,12 @@ _COSIGN_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64}|[0-9a-f]{128})\.(sig|at
 def artifact_kind(parsed: ParsedManifest) -> str:
     """Harbor's `type` of a manifest: of its artifactType where that is known, else of its config, else the middle of the
     config's name (`application/vnd.acme.rocket.config` is ROCKET), else UNKNOWN. An index is an IMAGE, unless its
-    artifactType, or a child that is a config of BuildKit's, says otherwise. What has an image's config, or none that is
-    known, and only layers of a signature, an attestation or an SBOM, is that."""
+    artifactType or the annotation of that name, or a child that is a config of BuildKit's, says otherwise; an image whose
+    annotations say that it is run as a module is WASM. What has an image's config, or none that is known, and only layers
+    of a signature, an attestation or an SBOM, is that."""
     declared, config = bare(parsed.declared_artifact_type), bare(parsed.config.media_type if parsed.config else "")
+    if parsed.media_type in INDEX_TYPES:
+        declared = declared or bare(parsed.annotations.get(_INDEX_TYPE, ""))
     if declared == types.SIGSTORE_BUNDLE:
         return SIGNATURE if _is_signature(parsed) else ATTESTATION
     known = TYPES.get(declared) or TYPES.get(config)
@@ -100,6 +113,8 @@ def artifact_kind(parsed: ParsedManifest) -> str:
     if parsed.media_type in INDEX_TYPES:
         is_cache = any(child.media_type == types.BUILDKIT_CACHE_CONFIG for child in parsed.manifests)
         return CACHE if is_cache else IMAGE
+    if is_wasm_image(parsed):
+        return WASM
     if not known:
         for candidate in (config, declared):
             if found := _NAMED.fullmatch(candidate):
@@ -108,6 +123,27 @@ def artifact_kind(parsed: ParsedManifest) -> str:
     if len(layers) == 1 and layers <= _BY_LAYERS:
         return layers.pop()
     return known or UNKNOWN
+
+
+def shown_media_type(parsed: ParsedManifest) -> str:
+    """Harbor's `media_type`: that of the config, of an index its own; what an annotation says instead."""
+    if parsed.config is None:
+        said = parsed.annotations.get(_INDEX_TYPE, "")
+        return said if said and is_media_type(said) else parsed.media_type
+    return WASM_CONFIG if is_wasm_image(parsed) else parsed.config.media_type
+
+
+def is_wasm_image(parsed: ParsedManifest) -> bool:
+    """Whether it is a module that is packed as an image: its config is that of one."""
+    return parsed.config is not None and any(
+        parsed.annotations.get(name) == value for name, value in _WASM_IMAGES.items()
+    )
+
+
+def is_described(parsed: ParsedManifest) -> bool:
+    """Whether its config, of a type that Haven does not know, is told to be JSON (harbor: processor/default.go)."""
+    config = bare(parsed.config.media_type if parsed.config else "")
+    return config not in TYPES and config.endswith("+json") and _NAMED.fullmatch(config) is not None
 
 
 def accessory_type(parsed: ParsedManifest) -> str:

@@ -13,8 +13,9 @@ class Manifest(models.Model):
     """A manifest or index, byte for byte as it was pushed; live, or in the trash (deleted_at, purge_after).
 
     What it references never changes after its insert. subject_digest is no key: a referrer may come before its subject.
-    annotations are kept beside the payload only where the referrers list needs them. kind, accessory_type: Harbor's
-    `type` of the artifact, and as an accessory of its subject, '' without one (artifacts.kinds).
+    annotations are kept beside the payload only where the referrers list needs them. config_media_type:
+    Harbor's `media_type`, which of an index is its own. kind, accessory_type: Harbor's `type` of the artifact, and as an
+    accessory of its subject, '' without one (artifacts.kinds).
     restored_at: somebody brought it back from the trash; retention leaves it alone.
     deleted_by: the actor's name, '' for Haven itself. deleted_with: id of the manifest whose delete took this one along,
         and whose restore brings it back; no reference, and without meaning once deleted_at is NULL.

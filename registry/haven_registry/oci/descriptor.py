@@ -96,12 +96,17 @@ def read_list(members: Mapping[str, Any], name: str, path: str) -> list[Any]:
     return value
 
 
+def is_media_type(text: str) -> bool:
+    """Any type will do that is printable ASCII of at most 255 characters."""
+    return _media_type(text) is not None
+
+
 def read_media_type(members: Mapping[str, Any], name: str, path: str) -> str:
-    """An optional media type; absent is ''. Any type will do that is printable ASCII of at most 255 characters."""
+    """An optional media type; absent is ''. See is_media_type."""
     value = members.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or _media_type(value) is None:
+    if not isinstance(value, str) or not is_media_type(value):
         raise ManifestInvalid(f"{path}.{name} is not a media type: {excerpt(value)}", f"{path}.{name}")
     return value
 

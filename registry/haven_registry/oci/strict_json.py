@@ -25,19 +25,19 @@ _surrogate_escape = re.compile(r"\\u[dD][89a-fA-F]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def parse_object(payload: bytes) -> dict[str, Any]:
-    """Read a JSON object.
+def parse_object(payload: bytes, *, max_items: int = MAX_ITEMS) -> dict[str, Any]:
+    """Read a JSON object of at most `max_items` members and elements.
 
     Raises ManifestInvalid for: bytes that are not UTF-8 or start with a byte order mark; syntax errors; another
     value than an object at the top; duplicate keys; NaN and Infinity, also by overflow; lone surrogates; numbers
-    of more than 32 characters; more than 64 levels or 200,000 items. Never RecursionError. U+0000 in strings is
+    of more than 32 characters; more than 64 levels or `max_items`. Never RecursionError. U+0000 in strings is
     legal JSON and comes back as it is.
     """
     try:
         text = payload.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ManifestInvalid(f"the manifest is not UTF-8 (byte {error.start})") from error
-    _check_bounds(payload)
+    _check_bounds(payload, max_items)
     try:
         document = _decoder.decode(text)
     except json.JSONDecodeError as error:
@@ -51,11 +51,11 @@ def parse_object(payload: bytes) -> dict[str, Any]:
     return document
 
 
-def _check_bounds(payload: bytes) -> None:
+def _check_bounds(payload: bytes, max_items: int) -> None:
     """Bound depth and items before the parser, which recurses, sees the document."""
     structure = _strings.sub(b"", payload)
-    if structure.count(b",") + structure.count(b"[") + structure.count(b"{") > MAX_ITEMS:
-        raise ManifestInvalid(f"the manifest has more than {MAX_ITEMS} items")
+    if structure.count(b",") + structure.count(b"[") + structure.count(b"{") > max_items:
+        raise ManifestInvalid(f"the manifest has more than {max_items} items")
     depth = 0
     for bracket in structure.translate(None, _NOT_BRACKETS):
         depth += 1 if bracket in b"[{" else -1

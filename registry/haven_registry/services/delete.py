@@ -9,6 +9,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from haven_core.conf import config
+from haven_core.configuration.selectors import restore_window
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
@@ -68,7 +69,7 @@ def delete_manifest(
             "UPDATE",
         )
         tags = [(tag_id, name, manifest_id) for tag_id, name, manifest_id in held]
-        purge_after = now + config().restore_window
+        purge_after = now + restore_window()
         Manifest.objects.filter(id__in=doomed, deleted_at=None).update(
             deleted_at=now, purge_after=purge_after, deleted_by=origin.name,
             deleted_with=Case(When(id=root, then=None), default=Value(root)),

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -15,9 +16,10 @@ from haven_core.events.delivery import Event
 from haven_registry.artifacts import kinds
 from haven_registry.artifacts.details import MAX_CONFIG_BYTES, Details
 from haven_registry.artifacts.extract import extract, wanted_blob
-from haven_registry.models import ArtifactDetail, Manifest, ManifestBlob
+from haven_registry.models import ArtifactDetail, Manifest, ManifestBlob, ManifestChild
 from haven_registry.oci.errors import ManifestInvalid
 from haven_registry.oci.manifest import parse_manifest
+from haven_registry.oci.media_types import INDEX_TYPES
 from haven_registry.services.delete import descendants
 from haven_registry.storage.driver import StorageDriver
 from haven_registry.storage.errors import StorageError
@@ -29,6 +31,12 @@ _EVENTS_PER_BATCH = 50  # a manifest and a config of each are in memory at once
 _log = logging.getLogger("haven.artifacts")
 _FIELDS = ("platform", "created", "author", "extra", "annotations", "children", "history", "error")
 _KEPT = (("platform", 255), ("created", 64))  # characters of their columns
+
+
+class _Manifest(NamedTuple):
+    id: int
+    media_type: str
+    payload: bytes
 
 
 class _Blob(NamedTuple):
@@ -64,12 +72,14 @@ def explain(manifest_ids: Collection[int], driver: StorageDriver) -> dict[int, D
     """Read manifests and configs, and keep what they say. Locks: manifest (KEY SHARE, by id), artifact_detail."""
     columns = ("id", "kind", "media_type", "payload")
     rows = list(Manifest.objects.filter(id__in=manifest_ids).order_by("id").values_list(*columns))
-    blobs = _blobs(manifest_ids)
+    bundles = _bundles(rows)
+    blobs = _blobs({*manifest_ids, *(bundle.id for bundle in bundles.values())})
     found: dict[int, Details] = {}
     lasting: dict[int, Details] = {}
     for manifest_id, kind, media_type, payload in rows:
         try:
-            found[manifest_id] = _explain(kind, media_type, bytes(payload), blobs.get(manifest_id, {}), driver)
+            told_by = bundles.get(manifest_id, _Manifest(manifest_id, media_type, bytes(payload)))
+            found[manifest_id] = _explain(kind, media_type, bytes(payload), told_by, blobs.get(told_by.id, {}), driver)
         except StorageError as error:
             _log.warning("config of manifest %d not read: %s", manifest_id, error)
             found[manifest_id] = Details(error="the config can't be read now")
@@ -117,12 +127,15 @@ def _pushed(events: Iterable[Event]) -> set[int]:
     return found
 
 
-def _explain(kind: str, media_type: str, payload: bytes, blobs: Mapping[str, _Blob], driver: StorageDriver) -> Details:
+def _explain(
+    kind: str, media_type: str, payload: bytes, told_by: _Manifest, blobs: Mapping[str, _Blob], driver: StorageDriver
+) -> Details:
+    """told_by: the manifest whose config describes the artifact, mostly its own; `blobs` are those of that one."""
     try:
         parsed = parse_manifest(payload, media_type)
+        wanted = wanted_blob(kind, parse_manifest(told_by.payload, told_by.media_type))
     except ManifestInvalid as error:  # stored by rules that were less strict
         return Details(error=str(error)[:1000])
-    wanted = wanted_blob(kind, parsed)
     blob = None if wanted is None else blobs.get(str(wanted.digest))
     if blob is None:
         return extract(kind, parsed, None)
@@ -130,6 +143,28 @@ def _explain(kind: str, media_type: str, payload: bytes, blobs: Mapping[str, _Bl
         what = "SBOM" if kind == kinds.SBOM else "config"
         return extract(kind, parsed, None, f"the {what} is larger than {MAX_CONFIG_BYTES // 1024**2} MiB")
     return extract(kind, parsed, b"".join(driver.read(blob.storage_key)))
+
+
+def _bundles(rows: Iterable[tuple[int, str, str, bytes]]) -> dict[int, _Manifest]:
+    """Of those that are indexes of CNABs: the child whose config describes the bundle. One statement, or none."""
+    wanted: dict[int, str] = {}
+    name, value = kinds.CNAB_PART
+    for row_id, kind, media_type, payload in rows:
+        if kind == kinds.CNAB and media_type in INDEX_TYPES:
+            with suppress(ManifestInvalid):  # _explain tells of it
+                children = parse_manifest(bytes(payload), media_type).child_manifests
+                described = next((child for child in children if child.annotations.get(name) == value), None)
+                if described is not None:
+                    wanted[row_id] = str(described.digest)
+    if not wanted:
+        return {}
+    links = ManifestChild.objects.filter(parent_id__in=wanted, child__digest__in=set(wanted.values()))
+    columns = ("parent_id", "child__digest", "child_id", "child__media_type", "child__payload")
+    return {
+        parent: _Manifest(child_id, media_type, bytes(payload))
+        for parent, digest, child_id, media_type, payload in links.values_list(*columns)
+        if wanted[parent] == digest
+    }
 
 
 def _blobs(manifest_ids: Collection[int]) -> dict[int, dict[str, _Blob]]:

@@ -14,7 +14,7 @@ from haven_core.domain.origin import Origin
 from haven_core.errors import ConcurrentChange
 from haven_core.quotas.services import charge
 from haven_registry import selectors
-from haven_registry.artifacts.kinds import accessory_type, artifact_kind
+from haven_registry.artifacts.kinds import accessory_type, artifact_kind, shown_media_type
 from haven_registry.errors import ManifestBlobUnknown
 from haven_registry.models import Manifest, ManifestBlob, ManifestChild, TagHistory
 from haven_registry.oci.manifest import ParsedManifest
@@ -166,7 +166,7 @@ def _insert(
         Manifest, MANIFEST_COLUMNS,
         [(
             repository_id, digest, parsed.media_type, parsed.artifact_type,
-            parsed.config.media_type if parsed.config else "", artifact_kind(parsed), accessory_type(parsed), subject,
+            shown_media_type(parsed), artifact_kind(parsed), accessory_type(parsed), subject,
             dict(parsed.annotations) if subject else None, payload, len(payload), parsed.total_size, pushed_by, now,
         )],
         on_conflict="(repository_id, digest) DO NOTHING",

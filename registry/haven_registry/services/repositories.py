@@ -7,7 +7,7 @@ from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
 
-from haven_core.conf import config
+from haven_core.configuration.selectors import restore_window
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
@@ -109,7 +109,7 @@ def delete_repository(repository_id: int, origin: Origin = HAVEN) -> None:
             raise RepositoryUnknown
         held = _name_of(repository_id)
         before_delete(held, Tag.objects.filter(repository_id=repository_id).values_list("name", flat=True))
-        live.update(deleted_at=now, purge_after=now + config().restore_window, deleted_by=origin.name)
+        live.update(deleted_at=now, purge_after=now + restore_window(), deleted_by=origin.name)
         publish_about(repository_id, held, "repository.deleted", now, origin)
 
     run_write(work)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
-from haven_core.conf import config
+from haven_core.configuration.selectors import restore_window
 from haven_core.db import backend
 from haven_core.db.fields import decode_digest
 from haven_core.db.transactions import run_write
@@ -183,7 +183,7 @@ def remember(
     digests: Mapping[int, str] = {}
     if wanted:
         digests = dict(Manifest.objects.filter(id__in=wanted).values_list("id", "digest"))
-    until = change.at + config().restore_window
+    until = change.at + restore_window()
     backend.insert(
         TagHistory,
         ["repository", "name", "manifest", "digest", "new_digest", "reason", "by", "ended_at", "restorable_until"],

@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -77,6 +78,7 @@ def test_a_change_is_partial_and_seen_at_once(api: Call, users: dict[str, int]) 
         ("banner_message", "hello"), ("banner_message", '{"message": "x", "type": "loud"}'), ("banner_message", "[]"),
         ("disabled_audit_log_event_types", "create_artifact,nonsense"), ("audit_log_forward_endpoint", "nowhere"),
         ("oidc_extra_redirect_parms", "[1]"), ("robot_name_prefix", ""), ("robot_name_prefix", "a:b"),
+        ("restore_window_days", -1), ("restore_window_days", 36_501),
         ("skip_audit_log_database", True), ("ldap_filter", "a\0b"), ("ldap_filter", "x" * 40_000),
     ],
 )  # fmt: skip
@@ -128,6 +130,20 @@ def test_what_the_environment_fixes(api: Call, users: dict[str, int], settings: 
     refused = api("PUT", "/configurations", {"session_timeout": 10, "self_registration": True}, user="root")
     assert_error(refused, 403, "FORBIDDEN", "session_timeout")
     assert not Setting.objects.exists()
+
+
+@pytest.mark.parametrize(("days", "shown"), [(0, 0), (0.5, 1), (30, 30)])
+def test_the_variable_of_the_restore_window_fixes_its_key(
+    api: Call, users: dict[str, int], settings: Any, days: float, shown: int
+) -> None:
+    settings.HAVEN = dataclasses.replace(settings.HAVEN, restore_window=timedelta(days=days))
+    selectors.forget_configuration()
+    body = ok(api("GET", "/configurations", user="root")).json()
+    assert body["restore_window_days"] == {"value": shown, "editable": False}
+    refused = api("PUT", "/configurations", {"restore_window_days": 3}, user="root")
+    assert_error(refused, 403, "FORBIDDEN", "restore_window_days")
+    assert not Setting.objects.exists()
+    assert selectors.restore_window() == timedelta(days=days)
 
 
 def test_another_process_sees_a_change_when_the_version_grew(

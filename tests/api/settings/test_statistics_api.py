@@ -20,11 +20,11 @@ from haven_core.rbac.roles import create_role
 from haven_registry.models import PullDaily
 from haven_registry.search import count_by_visibility, stored_bytes
 from haven_registry.selectors import count_repositories
-from haven_registry.services.repositories import delete_repository
+from haven_registry.services.repositories import delete_repository, get_or_create_repository
 from haven_registry.storage import open_storage
 from tests.api.conftest import PASSWORD
 from tests.api.settings.support import Call, assert_error, ok
-from tests.support.documents import digest_of
+from tests.support.documents import digest_of, index
 from tests.support.site import Site, seen_repository
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def content(projects: dict[str, int]) -> dict[str, int]:
-    """private/app, private/web, public/app, and one in the trash."""
+    """private/app, private/web, public/app, one in the trash, and one that has had no manifest yet."""
     register_repository_counts(count_repositories)
     register_totals(count_by_visibility, stored_bytes)
     made = {
@@ -40,6 +40,7 @@ def content(projects: dict[str, int]) -> dict[str, int]:
         for name in ("private/app", "private/web", "public/app", "public/gone")
     }
     delete_repository(made["public/gone"])
+    get_or_create_repository(projects["public"], "app-unseen")
     return made
 
 
@@ -95,6 +96,14 @@ def test_search_counts(
             "repository_name": "public/app", "pull_count": 3, "artifact_count": 0,
         }
     ]  # fmt: skip
+    site = Site(open_storage("memory://"))
+    home = site.new_repository(projects["public"], "parts")
+    child = site.push(b"{}", repository=home)
+    site.put(index(child), "multi", repository=home)
+    site.push(b"s", repository=home, subject={"mediaType": "x/y", "digest": child, "size": 1}, artifactType="x/sbom")
+    [parts] = ok(api("GET", "/search?q=parts")).json()["repository"]
+    listed = ok(api("GET", "/projects/public/repositories/parts", user="owner")).json()
+    assert (parts["artifact_count"], listed["artifact_count"]) == (1, 1)
     api("GET", "/search?q=p", user="owner")
     with django_assert_num_queries(10):
         api("GET", "/search?q=p", user="owner")

@@ -11,7 +11,9 @@ import pytest
 from haven_registry.artifacts.charts import MAX_UNPACKED_BYTES, chart_dependencies, chart_file
 from haven_registry.artifacts.details import MAX_STORED_BYTES, Details
 from haven_registry.artifacts.extract import extract, wanted_blob
+from haven_registry.artifacts.kinds import artifact_kind
 from haven_registry.oci.manifest import ParsedManifest, parse_manifest
+from tests.support.artifacts import Artifact
 from tests.support.documents import digest_of, image, index
 
 CONFIG, FIRST, SECOND = (digest_of(data) for data in (b"config", b"first", b"second"))
@@ -43,6 +45,15 @@ def test_an_image_says_how_it_was_built() -> None:
     assert details.extra["config"]["Labels"] == {"x": "<script>"}
     assert [step.get("digest") for step in details.history] == [FIRST, None, SECOND]
     assert details.annotations == {"nonce": "0"}
+
+
+def test_an_author_may_be_a_label() -> None:
+    for more, labels, author in (
+        ({}, {"maintainer": "me"}, "me"), ({"author": "she"}, {"maintainer": "me"}, "she"), ({}, {"maintainer": 5}, ""),
+        ({}, ["maintainer"], ""),
+    ):  # fmt: skip
+        config = {"config": {"Labels": labels}} | more
+        assert extract("IMAGE", parsed(), json.dumps(config).encode()).author == author
 
 
 def test_a_history_that_does_not_fit_names_no_layer() -> None:
@@ -92,6 +103,12 @@ def test_an_index_lists_its_children() -> None:
 def test_configs_of_unknown_kinds_are_not_read() -> None:
     assert wanted_blob("IMAGE", parsed()) == parsed().config
     assert wanted_blob("ROCKET", parsed()) is None
+    for config, is_read in (
+        ("application/vnd.acme.rocket.config.v1+json", True), ("application/vnd.acme.rocket.config.v1+yaml", False),
+        ("application/vnd.acme.rocket.config", False), ("application/json", False),
+    ):  # fmt: skip
+        rocket = parse_manifest(Artifact([], config=(config, b"{}")).payload, None)
+        assert wanted_blob(artifact_kind(rocket), rocket) == (rocket.config if is_read else None), config
     assert wanted_blob("IMAGE", parse_manifest(index(), None)) is None
 
 

@@ -11,6 +11,7 @@ from haven_registry.artifacts.kinds import (
     SUBJECT,
     accessory_type,
     artifact_kind,
+    shown_media_type,
     subject_of_tag,
 )
 from haven_registry.oci import media_types as mt
@@ -73,6 +74,27 @@ def test_types_of_what_tools_write() -> None:
     assert artifact_kind(parsed(artifacts.model({}, organisation="cnai"))) == "CNAI"
     assert artifact_kind(parsed(index())) == "IMAGE"
     assert artifact_kind(parsed(index(artifactType="application/vnd.cnab.manifest.v1"))) == "CNAB"
+    assert artifact_kind(parsed(artifacts.cnab_index(IMAGE, IMAGE))) == "CNAB"
+    for annotations in ({"module.wasm.image/variant": "compat"}, {"run.oci.handler": "wasm"}):
+        assert artifact_kind(parsed(artifacts.wasm_image(annotations))) == "WASM"
+    assert artifact_kind(parsed(artifacts.wasm_image({"run.oci.handler": "krun"}))) == "IMAGE"
+    assert artifact_kind(parsed(artifacts.wasm_module())) == "WASM"
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (index(), mt.OCI_INDEX),
+        (artifacts.cnab_index(IMAGE, IMAGE), "application/vnd.cnab.manifest.v1"),
+        (index(annotations={"org.opencontainers.artifactType": "x/" + "y" * 255}), mt.OCI_INDEX),
+        (index(annotations={"org.opencontainers.artifactType": "<\n>"}), mt.OCI_INDEX),
+        (artifacts.cache_image(), mt.BUILDKIT_CACHE_CONFIG),
+        (artifacts.wasm_image({"run.oci.handler": "wasm"}), "application/vnd.wasm.config.v1+json"),
+        (artifacts.wasm_image({}), mt.OCI_CONFIG),
+    ],
+)
+def test_the_media_type_that_is_shown(payload: bytes | Artifact, expected: str) -> None:
+    assert shown_media_type(parsed(payload)) == expected
 
 
 def test_layers_decide_only_when_all_are_of_one_kind() -> None:
