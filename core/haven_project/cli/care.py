@@ -114,11 +114,12 @@ def _hidden(name: str, value: str) -> str:
         return "***" if value else ""
     parts = urlsplit(value)
     host = parts.netloc.rpartition("@")[2]
-    user = f"{parts.username or ''}:***@" if parts.password else ""
+    user = f"{parts.username or ''}{':***' if parts.password else ''}@" if "@" in parts.netloc else ""
     query = urlencode(
         [(key, "***" if "pass" in key.lower() else text) for key, text in parse_qsl(parts.query)], safe="*/"
     )
-    return urlunsplit((parts.scheme, user + host, parts.path, query, ""))
+    text = urlunsplit(("", "", parts.path, query, ""))  # which would drop the slashes of a URL without a host
+    return f"{parts.scheme}://{user}{host}{text}"
 
 
 def config_check(options: argparse.Namespace) -> int:
