@@ -7,7 +7,7 @@ from dataclasses import asdict
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from haven_core.config import VARIABLES, Config, ConfigError, load_config
-from haven_project.cli.main import FAILED, complain
+from haven_project.cli.main import FAILED, UNUSABLE, complain
 
 
 def with_django(options: argparse.Namespace) -> Config:
@@ -25,14 +25,15 @@ def with_django(options: argparse.Namespace) -> Config:
 def setup(options: argparse.Namespace) -> int:
     """Try the storage, migrate, then make what a fresh registry has: a signing key, the admin, the project library."""
     config = with_django(options)
-    from haven_registry.storage.errors import StorageError, StorageFull
+    from haven_registry.storage.errors import StorageError, StorageFull, StorageUnavailable
 
     try:
         _try_storage()
     except StorageFull:
         pass  # reads go on, and so does making room
     except StorageError as error:
-        return complain(f"HAVEN_STORAGE_URL: the storage can't be used: {_first_line(error)}")
+        code = FAILED if isinstance(error, StorageUnavailable) else UNUSABLE
+        return complain(f"HAVEN_STORAGE_URL: the storage can't be used: {_first_line(error)}", code)
     return _migrate() or _first_data(config)
 
 
@@ -53,7 +54,8 @@ def _migrate() -> int:
 
             call_command("migrate", verbosity=0, interactive=False)
     except OperationalError as error:
-        return complain(f"HAVEN_DATABASE_URL: the database can't be used: {_first_line(error)}")
+        code = FAILED if connection.vendor == "postgresql" else UNUSABLE  # a server may be away
+        return complain(f"HAVEN_DATABASE_URL: the database can't be used: {_first_line(error)}", code)
     except DatabaseError as error:
         return complain(f"HAVEN_DATABASE_URL: the database could not be migrated: {_first_line(error)}")
     return 0

@@ -61,8 +61,8 @@ def _run(options: argparse.Namespace) -> int:
     storage = urlsplit(config.storage_url)
     if storage.scheme == "file":
         embedded = _with(embedded, environment, Path(storage.path))
-    if _command(environment, "setup") != 0:
-        return UNUSABLE
+    if code := _command(environment, "setup"):
+        return code if code in (FAILED, UNUSABLE) else FAILED
     url = f"{'https' if options.tls else 'http'}://{_shown_host(host)}:{port}"
 
     def on_ready() -> None:
