@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from haven_core.configuration.keys import KEYS
 
@@ -179,20 +179,48 @@ def _boolean(name: str, text: str) -> bool:
     raise ConfigError(f"{name} takes true or false, not {text!r}")
 
 
-def _url(*schemes: str):  # type: ignore[no-untyped-def]  # returns a parser like the others
-    def parse(name: str, text: str) -> str:
+def _url_parts(name: str, text: str, *schemes: str) -> SplitResult:
+    """The URL taken apart, its port checked. The value is never quoted: it may hold a password."""
+    try:
         parts = urlsplit(text)
-        if parts.scheme not in schemes:
-            raise ConfigError(f"{name} takes a URL beginning with {' or '.join(f'{s}://' for s in schemes)}")
-        return text
+    except ValueError:
+        raise ConfigError(f"{name} is no URL") from None
+    if parts.scheme not in schemes:
+        raise ConfigError(f"{name} takes a URL beginning with {' or '.join(f'{s}://' for s in schemes)}")
+    try:
+        _ = parts.port  # only reading it tells whether it is a number
+    except ValueError:
+        raise ConfigError(f"{name}: the port is no number up to 65535") from None
+    return parts
 
-    return parse
+
+def _database_url(name: str, text: str) -> str:
+    parts = _url_parts(name, text, "sqlite", "postgresql", "postgres")
+    if parts.scheme == "sqlite" and (parts.netloc or parts.query or not parts.path.strip("/")):
+        raise ConfigError(f"{name} takes an absolute path, such as sqlite:///srv/haven/haven.sqlite3 (three slashes)")
+    if not parts.path.strip("/"):
+        raise ConfigError(f"{name} names no database: postgresql://user:password@host:port/name")
+    return text
+
+
+def _redis_url(name: str, text: str) -> str:
+    parts = _url_parts(name, text, "redis", "rediss", "unix")
+    if parts.scheme == "unix" and (parts.netloc or not parts.path.strip("/")):
+        raise ConfigError(f"{name} takes an absolute path, such as unix:///run/valkey.sock (three slashes)")
+    return text
+
+
+def _storage_url(name: str, text: str) -> str:
+    """Its options are the storage driver's to check."""
+    _url_parts(name, text, "file", "s3")
+    return text
 
 
 def _external_url(name: str, text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
-        raise ConfigError(f"{name} takes scheme and host only, such as https://registry.example.com, not {text!r}")
+    parts = _url_parts(name, text, "http", "https")
+    has_more = parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None
+    if not parts.hostname or has_more:
+        raise ConfigError(f"{name} takes scheme and host only, such as https://registry.example.com")
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -225,9 +253,9 @@ def _configuration(name: str, text: str) -> Mapping[str, Any]:
 
 
 _PARSERS = {
-    "HAVEN_DATABASE_URL": _url("sqlite", "postgresql", "postgres"),
-    "HAVEN_REDIS_URL": _url("redis", "rediss", "unix"),
-    "HAVEN_STORAGE_URL": _url("file", "s3"),
+    "HAVEN_DATABASE_URL": _database_url,
+    "HAVEN_REDIS_URL": _redis_url,
+    "HAVEN_STORAGE_URL": _storage_url,
     "HAVEN_EXTERNAL_URL": _external_url,
     "HAVEN_SECRET_KEY": _secret_key,
     "HAVEN_DEBUG": _boolean,

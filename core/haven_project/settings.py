@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from haven_core.config import Config, ConfigError, load_config
+from haven_core.config import Config, load_config
 
 HAVEN: Config = load_config()
 
@@ -22,12 +22,9 @@ def _database(url: str) -> dict[str, Any]:
             "CONN_MAX_AGE": None,
         }
     options = dict(parse_qsl(parts.query))
-    name = unquote(parts.path.lstrip("/"))
-    if not name:
-        raise ConfigError("HAVEN_DATABASE_URL names no database: postgresql://user:password@host:port/name")
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": name,
+        "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": options.pop("host", parts.hostname or ""),

@@ -30,6 +30,8 @@ def prepare_data_dir(data_dir: Path) -> Path:
     data_dir = data_dir.absolute()
     if len(os.fsencode(data_dir / LONGEST_SOCKET)) > SOCKET_PATH_BYTES:
         raise DataDirUnusable(data_dir, f"its path is too long for sockets inside it ({SOCKET_PATH_BYTES} bytes)")
+    if "%" in str(data_dir):
+        raise DataDirUnusable(data_dir, "its path has a %, which Celery would expand")
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _claim(data_dir)

@@ -9,6 +9,8 @@ from haven_registry.storage.driver import StorageDriver
 from haven_registry.storage.errors import ObjectMissing, StorageTruncated
 
 INVARIANTS = {
+    # what all others take for granted: they join along the keys
+    "reference_to_nothing": "SELECT count(*) FROM pragma_foreign_key_check()",
     "quota_drift": """
         SELECT count(*) FROM project_quota q WHERE used_bytes <>
           coalesce((SELECT sum(size) FROM project_blob pb WHERE pb.project_id = q.project_id), 0)
@@ -60,6 +62,11 @@ INVARIANTS = {
         SELECT count(*) FROM tag t JOIN manifest m ON m.id = t.manifest_id WHERE m.repository_id <> t.repository_id""",
 }
 
+_ON_POSTGRESQL = {
+    # keys are enforced there, whoever writes; unless one was made without a look at what is there
+    "reference_to_nothing": "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Damage:
@@ -77,7 +84,8 @@ class Damage:
 
 def check() -> dict[str, int]:
     """The broken invariants and in how many rows. Takes no lock and may run at any time, beside anything."""
-    counts = {name: int(backend.sql(statement)[0][0]) for name, statement in INVARIANTS.items()}
+    statements = {**INVARIANTS, **(_ON_POSTGRESQL if backend.is_postgresql() else {})}
+    counts = {name: int(backend.sql(statement)[0][0]) for name, statement in statements.items()}
     return {name: count for name, count in counts.items() if count}
 
 

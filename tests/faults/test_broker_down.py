@@ -1,5 +1,9 @@
 """Valkey killed, and kept from coming back: nobody notices but the counts, which arrive later."""
 
+from contextlib import closing
+
+import redis
+
 from tests.support.client import expect
 from tests.support.harm import HarmedStack, eventually, kill
 from tests.support.ledger import Ledger, PatientClient
@@ -32,6 +36,24 @@ def test_broker_away_and_back(stack: HarmedStack, repository: str, ledger: Ledge
     stack.wait_running(seconds=60)
     eventually(lambda: _pulls(stack, repository, "dark-0") == PULLS, 60, pause=1)
     assert (stack.pid_of("worker"), stack.pid_of("beat")) == before, "they connect again by themselves"
+    ledger.verify(client)
+    stack.assert_settled()
+
+
+def test_broker_emptied(stack: HarmedStack, repository: str, ledger: Ledger) -> None:
+    """FLUSHALL under everybody's feet: pushes and pulls go on, and so does what the clock starts."""
+    client = stack.client(timeout=5)
+    patient = PatientClient(client, ledger, attempts=1)
+    before = (stack.pid_of("worker"), stack.pid_of("beat"))
+    patient.push(repository, random_image(), "before")
+    with closing(redis.Redis(unix_socket_path=str(stack.data_dir / "run" / "valkey.sock"))) as broker:
+        broker.flushall()
+    patient.push(repository, random_image(), "after")
+    for _ in range(PULLS):
+        expect(client.get_manifest(repository, "after"), 200)
+
+    eventually(lambda: _pulls(stack, repository, "after") == PULLS, 60, pause=1)
+    assert (stack.pid_of("worker"), stack.pid_of("beat")) == before
     ledger.verify(client)
     stack.assert_settled()
 

@@ -1,7 +1,9 @@
 """PostgreSQL restarts, crashes and hangs up; Haven is not restarted for it."""
 
 import time
+from contextlib import ExitStack, closing, suppress
 
+import psycopg2
 import requests
 
 from tests.faults.conftest import Remote
@@ -88,6 +90,51 @@ def test_database_away_is_503_and_back_without_a_restart(remote: Remote, remote_
     client.push(remote_repository, random_image(), "again")
     assert stack.api("GET", "/projects").status_code == 200
     assert time.monotonic() - begin < RECOVERY
+
+
+def test_no_connection_left_is_503_not_500(remote: Remote, remote_repository: str, ledger: Ledger) -> None:
+    """Somebody else has taken every connection that the database gives; when they are free again, so is Haven."""
+    stack = remote.stack
+    patient = PatientClient(stack.client(), ledger)
+    patient.push(remote_repository, random_image(), "there")
+    headers = patient.client.start_upload(remote_repository).request.headers["Authorization"]
+    basic = requests.auth._basic_auth_str(ADMIN, PASSWORD)
+    statuses = set()
+    with ExitStack() as held:
+        first = held.enter_context(closing(psycopg2.connect(remote.postgres.url)))
+        for _ in range(5):
+            _take_every_connection(remote, held)
+            with first.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'haven'"
+                )
+            time.sleep(0.1)
+            _take_every_connection(remote, held)
+            for method, path, authorization in (
+                ("GET", f"/v2/{remote_repository}/manifests/there", headers),
+                ("POST", f"/v2/{remote_repository}/blobs/uploads/", headers),
+                ("GET", f"/service/token?scope=repository:{remote_repository}:pull", basic),
+                ("GET", "/api/v2.0/projects", basic),
+            ):
+                sent = {"Authorization": authorization}
+                answer = requests.request(method, stack.url + path, headers=sent, timeout=30)
+                statuses.add(answer.status_code)
+                if answer.status_code == 503:
+                    assert answer.json()["errors"][0]["message"]
+                    assert answer.headers["Retry-After"]
+    assert 503 in statuses
+    assert statuses <= {200, 202, 503}  # a process may have been quicker than this test
+    begin = time.monotonic()
+    patient.push(remote_repository, random_image(), "again")
+    assert time.monotonic() - begin < RECOVERY
+    ledger.verify(stack.client())
+    stack.assert_settled()
+
+
+def _take_every_connection(remote: Remote, held: ExitStack) -> None:
+    with suppress(psycopg2.OperationalError):  # too many clients already
+        while True:
+            held.enter_context(closing(psycopg2.connect(remote.postgres.url)))
 
 
 def test_restart_in_the_middle_of_a_body_costs_nothing(remote: Remote, remote_repository: str, ledger: Ledger) -> None:

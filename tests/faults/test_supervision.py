@@ -107,12 +107,48 @@ def test_folder_that_cannot_be_written() -> None:
         ("HAVEN_EXTERNAL_URL", "registry.example.com"),
         ("HAVEN_TOKEN_MINUTES", "0"),
         ("HAVEN_PASSWORT", "typo"),
+        ("HAVEN_DATABASE_URL", "postgresql://haven@127.0.0.1:port/haven"),
+        ("HAVEN_DATABASE_URL", "postgresql://haven@127.0.0.1/haven?bogus=1"),
+        ("HAVEN_DATABASE_URL", "sqlite:///nowhere/haven.sqlite3"),
+        ("HAVEN_STORAGE_URL", "file://relative/folder"),
+        ("HAVEN_STORAGE_URL", "file:///dev/null/haven"),
+        ("HAVEN_STORAGE_URL", "s3://"),
+        ("HAVEN_STORAGE_URL", "s3://bucket?enpoint=http://127.0.0.1:1"),
+        ("HAVEN_S3_ACCESS_KEY", "alone"),
     ],
 )
 def test_wrong_setting_is_named(tmp_path: Path, variable: str, value: str) -> None:
     done = up(tmp_path / "data", environment={variable: value})
     assert_refused(done, variable)
     assert value not in done.stderr or variable not in ("HAVEN_SECRET_KEY", "HAVEN_DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HAVEN_STORAGE_URL", "s3://bucket?endpoint=http://127.0.0.1:1&connect_timeout=1"),
+        ("HAVEN_DATABASE_URL", "postgresql://haven:a-secret-key@127.0.0.1:1/haven"),
+    ],
+)
+def test_server_that_does_not_answer(tmp_path: Path, variable: str, value: str) -> None:
+    """Said at the start, by its variable, not first by a push. Exit status 1: an init system is to try again."""
+    keys = {"HAVEN_S3_ACCESS_KEY": "someone", "HAVEN_S3_SECRET_KEY": "a-secret-key"}
+    done = up(tmp_path / "data", environment={variable: value, **(keys if value.startswith("s3") else {})})
+    assert done.returncode == 1
+    [line] = done.stderr.strip().splitlines()
+    assert line.startswith(f"haven: {variable}: ")
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize("address", ["8080", "127.0.0.1:http", "127.0.0.1:0", "127.0.0.1:65536", ":8080"])
+def test_address_that_is_none(tmp_path: Path, address: str) -> None:
+    """Named as it was given: by the option or by the variable."""
+    assert_refused(up(tmp_path / "data", listen=address), "--listen takes HOST:PORT")
+    command = [sys.executable, "-m", "haven_project.cli", "up", "--data", str(tmp_path / "data")]
+    surroundings = stacks.child_environment({"HAVEN_LISTEN": address})
+    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    assert_refused(done, "HAVEN_LISTEN takes HOST:PORT")
+    assert not (tmp_path / "data").exists()
 
 
 def test_weak_admin_password(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import sys
 from dataclasses import asdict
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from haven_core.config import VARIABLES, Config, load_config
-from haven_project.cli.main import FAILED, complain
+from haven_core.config import VARIABLES, Config, ConfigError, load_config
+from haven_project.cli.main import FAILED, UNUSABLE, complain
 
 
 def with_django(options: argparse.Namespace) -> Config:
@@ -23,8 +23,21 @@ def with_django(options: argparse.Namespace) -> Config:
 
 
 def setup(options: argparse.Namespace) -> int:
-    """Migrate, then make what a fresh registry has: a signing key, the admin, the project library."""
+    """Try the storage, migrate, then make what a fresh registry has: a signing key, the admin, the project library."""
     config = with_django(options)
+    from haven_registry.storage.errors import StorageError, StorageFull, StorageUnavailable
+
+    try:
+        _try_storage()
+    except StorageFull:
+        pass  # reads go on, and so does making room
+    except StorageError as error:
+        code = FAILED if isinstance(error, StorageUnavailable) else UNUSABLE
+        return complain(f"HAVEN_STORAGE_URL: the storage can't be used: {_first_line(error)}", code)
+    return _migrate() or _first_data(config)
+
+
+def _migrate() -> int:
     from django.db import DatabaseError, OperationalError, connection
     from django.db.migrations.executor import MigrationExecutor
 
@@ -41,19 +54,31 @@ def setup(options: argparse.Namespace) -> int:
 
             call_command("migrate", verbosity=0, interactive=False)
     except OperationalError as error:
-        return complain(f"the database can't be used: {str(error).strip().splitlines()[0]}")
+        code = FAILED if connection.vendor == "postgresql" else UNUSABLE  # a server may be away
+        return complain(f"HAVEN_DATABASE_URL: the database can't be used: {_first_line(error)}", code)
     except DatabaseError as error:
-        return complain(f"the database could not be migrated: {str(error).strip().splitlines()[0]}")
-    return _first_data(config)
+        return complain(f"HAVEN_DATABASE_URL: the database could not be migrated: {_first_line(error)}")
+    return 0
+
+
+def _first_line(error: Exception) -> str:
+    """What fits into one line of what an error says."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _first_data(config: Config) -> int:
     from haven_core.accounts.services import ensure_admin
     from haven_core.errors import BadRequest
     from haven_core.projects.services import ensure_library
-    from haven_core.tokens.keys import ensure_key
+    from haven_core.sealing import Unsealable
+    from haven_core.tokens.keys import ensure_key, signing_key
 
     ensure_key()
+    try:
+        signing_key()
+    except Unsealable:
+        return complain("HAVEN_SECRET_KEY (or DATA/secret-key) is not the one that this database was made with")
     try:
         generated = ensure_admin(os.environ.get("HAVEN_ADMIN_PASSWORD") or None)
     except BadRequest as error:
@@ -91,24 +116,33 @@ def _hidden(name: str, value: str) -> str:
         return "***" if value else ""
     parts = urlsplit(value)
     host = parts.netloc.rpartition("@")[2]
-    user = f"{parts.username or ''}:***@" if parts.password else ""
+    user = f"{parts.username or ''}{':***' if parts.password else ''}@" if "@" in parts.netloc else ""
     query = urlencode(
         [(key, "***" if "pass" in key.lower() else text) for key, text in parse_qsl(parts.query)], safe="*/"
     )
-    return urlunsplit((parts.scheme, user + host, parts.path, query, ""))
+    text = urlunsplit(("", "", parts.path, query, ""))  # which would drop the slashes of a URL without a host
+    return f"{parts.scheme}://{user}{host}{text}"
 
 
 def config_check(options: argparse.Namespace) -> int:
     """Try database, broker and storage; exit code 1 when one fails."""
     with_django(options)
     failures = 0
-    for name, try_it in (("database", _try_database), ("broker", _try_broker), ("storage", _try_storage)):
+    trials = {
+        "database": ("HAVEN_DATABASE_URL", _try_database),
+        "broker": ("HAVEN_REDIS_URL", _try_broker),
+        "storage": ("HAVEN_STORAGE_URL", _try_storage),
+    }
+    for name, (variable, try_it) in trials.items():
         try:
             try_it()
             print(f"{name:<10} ok")
+        except ConfigError as error:  # names its variable
+            failures += 1
+            print(f"{name:<10} {error}")
         except Exception as error:  # noqa: BLE001  # whatever it is, the line below tells it
             failures += 1
-            print(f"{name:<10} {str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}")
+            print(f"{name:<10} {variable}: {_first_line(error)}")
     return FAILED if failures else 0
 
 
@@ -157,10 +191,12 @@ def reset_password(options: argparse.Namespace) -> int:
 def prove(options: argparse.Namespace) -> int:
     """Push and pull a tiny image over HTTP, as a client would."""
     with_django(options)
-    from haven_project.proof import ProofError, prove_push_and_pull
+    from haven_project.proof import ProofError, PushRefused, prove_push_and_pull
 
     try:
         prove_push_and_pull(options.url, ca=options.ca)
+    except PushRefused as error:
+        return complain(f"nothing can be pushed now: {error}")
     except ProofError as error:
         print(f"haven: {error}", file=sys.stderr)
         return FAILED

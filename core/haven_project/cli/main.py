@@ -39,10 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILED  # the reader of our output is gone
 
 
-def complain(error: object) -> int:
-    """One line on stderr, exit code 2."""
+def complain(error: object, code: int = UNUSABLE) -> int:
+    """One line on stderr. Returns the exit code: 1 for what may pass by itself, such as a server that is away."""
     print(f"haven: {error}", file=sys.stderr)
-    return UNUSABLE
+    return code
 
 
 def product_version() -> str:

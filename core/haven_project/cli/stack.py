@@ -61,13 +61,13 @@ def _run(options: argparse.Namespace) -> int:
     storage = urlsplit(config.storage_url)
     if storage.scheme == "file":
         embedded = _with(embedded, environment, Path(storage.path))
-    if _command(environment, "setup") != 0:
-        return UNUSABLE
+    if code := _command(environment, "setup"):
+        return code if code in (FAILED, UNUSABLE) else FAILED
     url = f"{'https' if options.tls else 'http'}://{_shown_host(host)}:{port}"
 
     def on_ready() -> None:
         proof = ["prove", "--url", url, *(["--ca", str(certificates.ca)] if certificates else [])]
-        if _command(environment, *proof) != 0:
+        if _command(environment, *proof) not in (0, UNUSABLE):  # nothing can be pushed now, for the reason it printed
             raise ProofFailed(data_dir)
         print(
             _welcome(config.external_url or url, data_dir, certificates, host, port, embedded.nginx is None), flush=True
@@ -108,8 +108,9 @@ def _listen_address(options: argparse.Namespace) -> tuple[str, int]:
     default = "0.0.0.0:8443" if options.tls else "127.0.0.1:8080"  # TLS is for other machines
     text = options.listen or os.environ.get("HAVEN_LISTEN") or default
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f"--listen takes HOST:PORT, such as 127.0.0.1:8080, not {text!r}")
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        name = "--listen" if options.listen else "HAVEN_LISTEN"
+        raise ConfigError(f"{name} takes HOST:PORT, such as 127.0.0.1:8080, not {text!r}")
     return host.strip("[]"), int(port)
 
 

@@ -128,6 +128,19 @@ def test_ranges(client: RegistryClient) -> None:
     check(unchanged, 304)
 
 
+def test_torn_bytes_are_no_answer(server: HavenServer) -> None:
+    client, blob = server.client(), random_blob(300_000)
+    check_created(client.push_blob("direct/app", blob), "direct/app", blob.digest)
+    assert server.data_dir is not None
+    [file] = [path for path in server.data_dir.glob("storage/blobs/*/*") if path.stat().st_size == blob.size]
+    os.truncate(file, 290_000)
+    check(client.get_blob("direct/app", blob.digest), 404, "BLOB_UNKNOWN")
+    check(client.get_blob("direct/app", blob.digest, "bytes=289999-"), 404, "BLOB_UNKNOWN")
+    check(client.head_blob("direct/app", blob.digest), 404)
+    check_created(client.push_blob("direct/app", blob), "direct/app", blob.digest)
+    assert check(client.get_blob("direct/app", blob.digest), 200).content == blob.data
+
+
 def test_if_range(client: RegistryClient) -> None:
     client.push_blob("direct/app", BLOB)
     path = f"/v2/direct/app/blobs/{BLOB.digest}"

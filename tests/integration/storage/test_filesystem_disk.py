@@ -3,9 +3,11 @@
 import errno
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -107,6 +109,31 @@ def test_no_inodes_left(small_disk: pathlib.Path) -> None:
         put_many(driver, 270)
 
     assert read(driver, KEY) == b"kept"
+
+
+def test_no_descriptors_left(tmp_path: pathlib.Path) -> None:
+    """Refused as what may pass, with nothing torn and no descriptor lost; the same calls succeed after."""
+    driver = open_storage(str(tmp_path / "root"))
+    there = new_key()
+    driver.put(there, b"there")
+    before = len([*pathlib.Path("/proc/self/fd").iterdir()])
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 20, limits[1]))
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        for call in (lambda: driver.put(KEY, b"x"), lambda: list(driver.read(there)), driver.check):
+            with pytest.raises(StorageUnavailable, match="Too many open files"):
+                call()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in held:
+            os.close(descriptor)
+    assert len([*pathlib.Path("/proc/self/fd").iterdir()]) == before
+    driver.put(KEY, b"x")
+    assert (read(driver, KEY), read(driver, there)) == (b"x", b"there")
 
 
 def test_failed_fsync_is_never_taken_back(filesystem: StorageDriver, monkeypatch: pytest.MonkeyPatch) -> None:

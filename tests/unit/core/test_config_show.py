@@ -35,3 +35,21 @@ def test_no_secret_is_shown(
     assert lines["HAVEN_REDIS_URL"] == "redis://:***@redis:6379/0"
     assert lines["HAVEN_SECRET_KEY"] == lines["HAVEN_S3_SECRET_KEY"] == lines["HAVEN_CONFIGURATION"] == "***"
     assert lines["HAVEN_DATA_DIR"] == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HAVEN_DATABASE_URL", "sqlite:///srv/haven/haven.sqlite3"),
+        ("HAVEN_DATABASE_URL", "postgresql://haven@/haven?host=/run/postgresql"),
+        ("HAVEN_REDIS_URL", "unix:///run/valkey.sock?db=1"),
+    ],
+)
+def test_what_holds_no_secret_is_shown_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str
+) -> None:
+    monkeypatch.setenv("HAVEN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv(variable, value)
+    assert config_show(argparse.Namespace(data=None)) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [variable, value] in lines

@@ -52,6 +52,13 @@ def test_folder_of_another_format_is_refused(tmp_path):
         prepare_data_dir(tmp_path)
 
 
+def test_path_that_celery_would_expand_is_refused(tmp_path):
+    with pytest.raises(DataDirUnusable, match="its path has a %"):
+        prepare_data_dir(tmp_path / "100%full")
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "data").write_text("a file")
 
