@@ -14,7 +14,6 @@ from django.utils import timezone
 from haven_gc import collect as collector
 from haven_gc import sweep as sweeper
 from haven_gc import uploads
-from haven_gc.retention.run import find_due_executions, run_execution
 from haven_registry.services.history import forget_old_history
 from haven_registry.services.pull_days import add_up_gone_manifests, add_up_old_days
 from haven_registry.services.pulls import forget_pull_batches
@@ -80,18 +79,6 @@ def sweep() -> int:
         if not swept.removed:  # nothing due, or the storage refuses everything: the next run tries again
             break
     return total
-
-
-@shared_task(name="haven_gc.tasks.run_retention")
-def run_retention(execution_id: int) -> bool:
-    """Run an execution of a retention policy, unless another worker has it."""
-    return run_execution(execution_id)
-
-
-@shared_task(name="haven_gc.tasks.retention_due", expires=30)
-def retention_due() -> int:
-    """Run the executions that wait because their message was lost, or whose worker is gone; returns how many."""
-    return sum(run_execution(execution_id) for execution_id in find_due_executions())
 
 
 def _report(what: str, total: Counter[str]) -> dict[str, int]:

@@ -55,7 +55,7 @@ def test_retention(api: Call, projects: dict[str, int]) -> None:
     assert api("PUT", path, body, user="owner").status_code == 200
     assert api("POST", f"{path}/executions", {"dry_run": True}, user="owner").status_code == 201
     [execution] = api("GET", f"{path}/executions", user="owner").json()
-    assert (execution["dry_run"], execution["status"], execution["trigger"]) == (True, "Success", "MANUAL")
+    assert (execution["dry_run"], execution["status"], execution["trigger"]) == (True, "Pending", "MANUAL")
     tasks = api("GET", f"{path}/executions/{execution['id']}/tasks", user="owner")
     assert (tasks.status_code, tasks.json()) == (200, [])
     assert api("POST", "/haven/retentions/preview", policy(project_id), user="owner").json()["is_complete"] is True

@@ -32,7 +32,8 @@ def delete_manifest(
     transaction: a restore of the manifest brings all of it back.
 
     only_untagged: GC's question, asked again under the lock; then nothing happens to a manifest that something keeps.
-    only_with_tags: retention's; the tags and when each was pushed, as the decision saw them.
+    only_with_tags: retention's; the tags and when each was pushed, as the decision saw them. No accessory goes along
+        whose tag somebody brought back from the trash.
     with_accessories: the accessories of all that goes do too, and theirs, whatever tags they have (Harbor); one that a
         live index names stays.
     Raises RepositoryUnknown, ManifestUnknown, ManifestReferenced (by a live index), TagImmutable (one of the tags),
@@ -68,6 +69,10 @@ def delete_manifest(
             "UPDATE",
         )
         tags = [(tag_id, name, manifest_id) for tag_id, name, manifest_id in held]
+        if only_with_tags is not None:
+            companions = Tag.objects.filter(id__in=[row[0] for row in tags]).exclude(manifest_id=root)
+            if companions.filter(restored_at__isnull=False).exists():
+                raise TagsChanged
         purge_after = now + config().restore_window
         Manifest.objects.filter(id__in=doomed, deleted_at=None).update(
             deleted_at=now, purge_after=purge_after, deleted_by=origin.name,
