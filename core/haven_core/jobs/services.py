@@ -149,6 +149,15 @@ def retry_task(task_id: int) -> None:
     wake_workers([task_id])
 
 
+def retry_execution(execution_id: int) -> int:
+    """retry_task() for each task that failed or was stopped; returns how many. Raises AlreadyRunning."""
+    found = Task.objects.filter(execution_id=execution_id, status__in=(Status.ERROR, Status.STOPPED)).order_by("id")
+    ids = list(found.values_list("id", flat=True))
+    for task_id in ids:
+        retry_task(task_id)
+    return len(ids)
+
+
 def pause(kind: str) -> None:
     """Start no more tasks of that kind (Pause.SCHEDULER: fire no schedule). Running ones go on."""
     backend.insert(

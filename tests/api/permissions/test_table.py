@@ -115,11 +115,14 @@ def _policies(project: int) -> dict[str, int]:
 
 
 def _jobs(now: datetime) -> dict[str, int]:
-    """A collection and a purge of the audit log, neither begun."""
+    """A collection and a purge of the audit log, neither begun, and a purge that was stopped."""
     made = {}
-    for name, kind in (("gc", "GARBAGE_COLLECTION"), ("purge", "PURGE_AUDIT_LOG")):
-        execution = Execution.objects.create(kind=kind, created_at=now, updated_at=now)
-        task = Task.objects.create(execution=execution, kind=kind, created_at=now, run_after=now)
+    for name, kind, status in (
+        ("gc", "GARBAGE_COLLECTION", "Pending"), ("purge", "PURGE_AUDIT_LOG", "Pending"),
+        ("stopped", "PURGE_AUDIT_LOG", "Stopped"),
+    ):  # fmt: skip
+        execution = Execution.objects.create(kind=kind, status=status, created_at=now, updated_at=now)
+        task = Task.objects.create(execution=execution, kind=kind, status=status, created_at=now, run_after=now)
         made |= {name: execution.pk, f"{name}_task": task.pk}
     return made
 
