@@ -17,8 +17,8 @@ from haven_core.jobs.kinds import Kind, register_kind
 from haven_core.jobs.run import Run
 from haven_core.retention.models import RetentionExecution, RetentionTask
 from haven_core.retention.policies import KIND
+from haven_gc.errors import RetentionFailed
 from haven_gc.retention import report
-from haven_gc.retention.errors import RetentionFailed
 from haven_gc.retention.executions import OPEN, follow_job, record_run
 from haven_gc.retention.plan import Plan, Removal, SelectedRepository, plan_repository, select_repositories
 from haven_registry.errors import ManifestReferenced, ManifestUnknown, RepositoryUnknown, TagsChanged, TagUnknown
