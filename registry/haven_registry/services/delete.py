@@ -14,7 +14,7 @@ from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
 from haven_registry.accessories import accessories_below
 from haven_registry.errors import ManifestReferenced, ManifestUnknown, TagsChanged
-from haven_registry.models import Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, TagHistory
+from haven_registry.models import Manifest, ManifestBlob, ManifestChild, PullDaily, RepositoryBlob, Tag, TagHistory
 from haven_registry.services.repositories import hold_repository, publish_about
 from haven_registry.services.tags import Change, drop_tags
 
@@ -108,7 +108,7 @@ def descendants(*roots: int) -> list[int]:
 
 
 def is_unreferenced(now: datetime) -> Q:
-    """A manifest that nothing keeps: no tag, no restorable tag, no live index above, no live subject."""
+    """A manifest that nothing keeps: no tag, no restorable tag, no live index above, no live subject, no recent pull."""
     subject = Manifest.objects.filter(
         repository_id=OuterRef("repository_id"), digest=OuterRef("subject_digest"), deleted_at=None
     )
@@ -117,7 +117,17 @@ def is_unreferenced(now: datetime) -> Q:
         & ~Q(Exists(TagHistory.objects.filter(manifest_id=OuterRef("pk"), restorable_until__gt=now)))
         & ~Q(Exists(ManifestChild.objects.filter(child_id=OuterRef("pk"), parent__deleted_at=None)))
         & ~Q(Exists(subject))
+        & ~Q(Exists(recent_pulls(now)))
     )
+
+
+def recent_pulls(now: datetime) -> QuerySet[PullDaily]:
+    """Of the manifest of an outer query, by tag or digest, within the age up to which untagged manifests are left alone:
+    somebody pins it by its digest."""
+    return PullDaily.objects.filter(
+        repository_id=OuterRef("repository_id"), manifest_digest=OuterRef("digest"),
+        last_pulled_at__gt=now - config().untagged_age,
+    )  # fmt: skip
 
 
 def _blobs_of(manifests: Iterable[int]) -> QuerySet[RepositoryBlob]:

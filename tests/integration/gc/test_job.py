@@ -4,8 +4,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from haven_core.errors import BadRequest
 from haven_core.jobs import leases, selectors, services
@@ -16,6 +18,7 @@ from haven_gc import job, plan, tasks
 from haven_registry.models import Blob, Manifest, StorageObject, Upload
 from haven_registry.services import repositories, uploads
 from haven_registry.services.delete import delete_manifest
+from haven_registry.services.pulls import PullCount, apply_pull_batch
 from tests.integration.gc.conftest import Clock, RunJob, log_of
 from tests.support.races import shared_database
 from tests.support.site import OWNER, Site
@@ -68,6 +71,20 @@ def test_untagged_only_when_asked(site: Site, clock: Clock, run_job: RunJob) -> 
     assert run_job(delete_untagged=True).result["trashed_untagged"] == 1
     assert not site.is_live(digest)
     assert Manifest.objects.count() == 1, "it can be restored"
+
+
+def test_an_untagged_manifest_that_is_pulled_by_its_digest_stays(site: Site, clock: Clock, run_job: RunJob) -> None:
+    pulled, other = site.push(b"pulled"), site.push(b"other")
+    clock.advance(hours=25)
+    now = timezone.now()
+    apply_pull_batch(uuid4(), [PullCount(site.repository, pulled, "", now.date(), 1, now)])
+    clock.advance(hours=23)
+    for dry_run in (True, False):
+        assert run_job(delete_untagged=True, dry_run=dry_run).result["trashed_untagged"] == 1
+    assert (site.is_live(pulled), site.is_live(other)) == (True, False)
+    clock.advance(hours=2)
+    run_job(delete_untagged=True)
+    assert not site.is_live(pulled)
 
 
 def test_the_dry_run_names_everything_and_why(site: Site, clock: Clock, run_job: RunJob) -> None:
