@@ -63,6 +63,9 @@ def delete_manifest(
             tagged = Tag.objects.filter(manifest_id=root).values_list("name", "updated_at")
             if not dict(tagged).items() <= only_with_tags.items():
                 raise TagsChanged
+            # whoever brings a manifest without tags back does so after the decision, which spares restored ones
+            if not only_with_tags and Manifest.objects.filter(id=root, restored_at__isnull=False).exists():
+                raise TagsChanged
         doomed = _choose_doomed(root, subjects, family)
         held = backend.locked(
             Tag.objects.filter(manifest_id__in=doomed).order_by("name").values_list("id", "name", "manifest_id"),

@@ -190,6 +190,21 @@ def test_an_accessory_that_is_brought_back_meanwhile_keeps_the_artifact(
     assert (site.tag("v1"), site.tag(side_tag) is not None) == (digest, True)
 
 
+def test_an_untagged_artifact_that_is_brought_back_meanwhile_stays(site: Site, monkeypatch: pytest.MonkeyPatch):
+    digest = site.push(b"a")
+    plan = run.plan_repository
+
+    def plan_then_restore(*arguments: Any) -> Any:
+        found = plan(*arguments)
+        delete_manifest(repository_id=site.repository, digest=digest)
+        restore_manifest(repository_id=site.repository, digest=digest)
+        return found
+
+    monkeypatch.setattr(run, "plan_repository", plan_then_restore)
+    run_now(policy(site, keep("latestPushedK", 0)))
+    assert site.is_live(digest)
+
+
 def test_a_run_is_a_job_that_tells_what_it_does(site: Site):
     gone, kept = site.push(b"a", "v1"), site.push(b"b", "v2")
     policy_id = policy(site, keep("always", tags="v2", untagged=False))
