@@ -102,7 +102,11 @@ VARIABLES = (
     Variable("HAVEN_RESTORE_WINDOW_DAYS", "restore_window", "how long deleted things can be restored; 0 turns it off"),
     Variable("HAVEN_UPLOAD_TTL_HOURS", "upload_ttl", "an upload untouched for this long is removed"),
     Variable("HAVEN_READ_GRACE_HOURS", "read_grace", "how long bytes outlive their blob for running downloads"),
-    Variable("HAVEN_UNTAGGED_AGE_HOURS", "untagged_age", "how long untagged manifests are left alone after they were pushed, and after they were pulled"),
+    Variable(
+        "HAVEN_UNTAGGED_AGE_HOURS",
+        "untagged_age",
+        "how long untagged manifests are left alone after they were pushed, and after they were pulled",
+    ),
     Variable(
         "HAVEN_CONFIGURATION",
         "fixed_configuration",

@@ -15,9 +15,8 @@ from django.utils import timezone
 
 from haven_core.db.connections import is_unavailable
 from haven_gc import collect as collector
-from haven_gc import fsck
+from haven_gc import fsck, uploads
 from haven_gc import sweep as sweeper
-from haven_gc import uploads
 from haven_registry.services.history import forget_old_history
 from haven_registry.services.pull_days import add_up_gone_manifests, add_up_old_days
 from haven_registry.services.pulls import forget_pull_batches

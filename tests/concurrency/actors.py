@@ -25,7 +25,19 @@ from haven_registry.services.pulls import PullCount, apply_pull_batch
 from haven_registry.services.repositories import get_or_create_repository
 from haven_registry.services.restore import restore_manifest
 from haven_registry.storage.errors import StorageError
-from tests.concurrency.world import BLOBS, COMMON, CONTESTED, DIGESTS, FEW_TAGS, HOT, PROJECTS, SHARED, SPARKS, VICTIM, Run
+from tests.concurrency.world import (
+    BLOBS,
+    COMMON,
+    CONTESTED,
+    DIGESTS,
+    FEW_TAGS,
+    HOT,
+    PROJECTS,
+    SHARED,
+    SPARKS,
+    VICTIM,
+    Run,
+)
 from tests.support.documents import digest_of, image, index
 from tests.support.site import OWNER
 
@@ -380,7 +392,7 @@ class Actor:
             (3, lambda: self.push("referrer", own=False)),
             (10 if full else 4, self.delete_own),
             (8, self.verify), (10, self.delete_shared), (6, self.restore_shared), (6, self.move_tag), (6, self.delete_tag),
-            (6, self.copy), (2, self.toss_repository), (30, self.dance), (15, self.contest), (10, self.spark), (4, self.delete_blob),
-            (3, self.count_pulls),
+            (6, self.copy), (2, self.toss_repository), (30, self.dance), (15, self.contest), (10, self.spark),
+            (4, self.delete_blob), (3, self.count_pulls),
         ]  # fmt: skip
         self.random.choices([act for _, act in choices], [weight for weight, _ in choices])[0]()

@@ -23,7 +23,7 @@ DIGESTS = [digest_of(blob) for blob in BLOBS]
 HOT = range(14)  # blobs of dance() only: nothing else keeps them
 CONTESTED = (14, 15)  # blobs of contest() only
 COMMON = range(16, len(BLOBS))
-SPARKS = [random.Random(f"spark {number}").randbytes(64) for number in range(60)]  # of spark() only; no manifest names one
+SPARKS = [random.Random(f"spark {number}").randbytes(64) for number in range(60)]  # spark() only: no manifest names one
 FEW_TAGS = [f"t{number}" for number in range(5)]
 
 

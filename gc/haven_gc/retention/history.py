@@ -53,10 +53,10 @@ def list_tasks(policy_id: int, execution_id: int, *, offset: int, limit: int) ->
     """A page of a run's tasks, by repository, and how many there are. Three SQL statements."""
     found = RetentionTask.objects.filter(execution_id=execution_id, execution__policy_id=policy_id)
     columns = ("id", "execution_id", "repository", "status", "total", "retained", "started_at", "ended_at")
-    page = found.order_by("id").values_list(*columns)[offset : offset + limit]
+    page = found.order_by("id").values(*columns)[offset : offset + limit]
     jobs = Task.objects.filter(execution_id__in=RetentionExecution.objects.filter(id=execution_id).values("job_id"))
     job_id = "".join(map(str, jobs.values_list("id", flat=True)[:1]))
-    return [TaskView(*row, job_id) for row in page], found.count()
+    return [TaskView(**row, job_id=job_id) for row in page], found.count()
 
 
 def read_log(policy_id: int, execution_id: int, task_id: int) -> str | None:
