@@ -16,6 +16,7 @@ from haven_core.models import RetentionTask
 from haven_core.policies import immutability
 from haven_core.retention import policies
 from haven_gc.retention import executions, run
+from haven_gc.retention.preview import preview
 from haven_registry.models import Manifest, Tag, TagHistory
 from haven_registry.services.delete import delete_manifest
 from haven_registry.services.restore import restore_manifest, restore_tag
@@ -254,6 +255,10 @@ def test_the_run_removes_what_the_dry_run_named_and_nothing_protected(site: Site
     restored = set(Tag.objects.filter(restored_at__isnull=False).values_list("manifest__digest", "name"))
     dry = RetentionTask.objects.get(execution_id=run_now(policy_id, dry_run=True))
     named = [line for line in job_log() if line["message"] == "would be removed"]
+    [previewed] = preview(site.first, rules, mode).repositories
+    going = {(one.candidate.digest, ",".join(one.candidate.tags)) for one in previewed.changes if one.action == "DEL"}
+    rows = [[cell.strip() for cell in line.split("|")] for line in dry.log.splitlines() if "| DEL" in line]
+    assert (previewed.total, previewed.retained, going) == (dry.total, dry.retained, {(row[1], row[2]) for row in rows})
     assert live(site) == before
     real = RetentionTask.objects.get(execution_id=run_now(policy_id))
     gone = before - live(site)
