@@ -3,6 +3,12 @@
 from haven_core.errors import HavenError
 
 
+class ClockWrong(HavenError):
+    """The clock of a machine that collects garbage is off the database's. The message says by how much."""
+
+    message = "this machine's clock is off the database's"
+
+
 class GcIncomplete(HavenError):
     """A garbage collection left projects out, because something went wrong in them. The message says how many."""
 

@@ -20,6 +20,7 @@ from haven_core.jobs.errors import JobStopped, LeaseLost
 from haven_core.jobs.kinds import Kind, register_kind
 from haven_core.jobs.run import Run
 from haven_gc import collect as collector
+from haven_gc.clock import require_right_clock
 from haven_gc.errors import GcIncomplete
 from haven_gc.plan import plan_removals
 from haven_gc.sweep import sweep
@@ -62,6 +63,7 @@ def run_gc(run: Run) -> dict[str, Any]:
     A project that fails does not keep the others from being collected: at the end GcIncomplete is raised.
     """
     delete_untagged = bool(run.parameters.get("delete_untagged"))
+    require_right_clock()
     if run.parameters.get("dry_run"):
         return _dry_run(run, delete_untagged)
     progress = _Progress(run)

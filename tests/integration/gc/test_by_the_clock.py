@@ -2,19 +2,24 @@
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from haven_core.db import backend
+from haven_gc import clock as gc_clock
 from haven_gc import collect as collector
 from haven_gc import tasks
+from haven_gc.errors import ClockWrong
 from haven_project.celery import app
 from haven_registry.models import Blob, Manifest, Upload
 from haven_registry.services import uploads
 from haven_registry.services.delete import delete_manifest
-from tests.integration.gc.conftest import Clock
+from tests.integration.gc.conftest import Clock, RunJob, log_of
 from tests.support.site import OWNER, Site
+
+_database_now = gc_clock.database_now  # before a test moves it
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +53,31 @@ def test_room_comes_back_within_minutes_of_the_windows_end(site: Site, clock: Cl
     assert site.is_live(kept)
     seconds = {entry["task"]: entry["schedule"] for entry in app.conf.beat_schedule.values()}
     assert max(seconds["haven_gc.tasks.collect_due"], seconds["haven_gc.tasks.sweep"]) <= 60
+
+
+@pytest.mark.parametrize("days", [30, -30])
+def test_a_machine_whose_clock_is_wrong_removes_nothing(
+    site: Site, clock: Clock, run_job: RunJob, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """It would end the windows that others promised; the database knows the time."""
+    delete_manifest(repository_id=site.repository, digest=site.push(b"deleted"))
+    uploads.start_upload(repository_id=site.repository, owner=OWNER)
+    right = timezone.now()
+    monkeypatch.setattr(gc_clock, "database_now", lambda: right)
+    clock.advance(days=days)
+    for task in (tasks.reap_uploads, tasks.sweep):
+        with pytest.raises(ClockWrong, match="off the database's"):
+            task()
+    tasks.collect_due()
+    execution = run_job()
+    assert execution.status in ("Pending", "Error")
+    assert "off the database's" in log_of(execution)[-1]["message"]
+    assert (Manifest.objects.count(), Blob.objects.count()) == (1, 1)
+    assert Upload.objects.filter(state=Upload.OPEN).count() == 1
+
+
+def test_the_databases_clock() -> None:
+    assert abs(_database_now() - timezone.now()) < timedelta(minutes=1)
 
 
 def test_nothing_is_due_for_ever_after(site: Site, clock: Clock) -> None:
