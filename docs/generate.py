@@ -1,4 +1,5 @@
-"""Writes the parts of the documents that are read from the code: the table of settings and the catalogue of errors.
+"""Writes the parts of the documents that are read from the code: the tables of settings and of configuration keys, and the
+catalogue of errors.
 
     python docs/generate.py            rewrite them
     python docs/generate.py --check    exit code 1 when one is out of date; changes nothing
@@ -21,6 +22,7 @@ ROOMS = ("core", "registry", "gc", "portal", "deploy")
 sys.path[:0] = [str(ROOT / room) for room in ROOMS]
 
 from haven_core.config import VARIABLES, Config, load_config  # noqa: E402  # needs the path above
+from haven_core.configuration.keys import KEYS, Key, Kind  # noqa: E402
 
 _UNITS = {"MINUTES": timedelta(minutes=1), "HOURS": timedelta(hours=1), "DAYS": timedelta(days=1)}
 
@@ -45,6 +47,25 @@ def _default(config: Config, name: str, field: str) -> str:
         return f"`{value / _UNITS[name.rpartition('_')[2]]:g}`"
     text = str(value).lower() if isinstance(value, bool) else str(value).replace("/DATA", "DATA")
     return f"`{text}`" if text else ""
+
+
+_TYPES = {Kind.TEXT: "text", Kind.BOOLEAN: "boolean", Kind.NUMBER: "number", Kind.SECRET: "secret text"}
+_NO_VALUES = {Kind.TEXT: ("?:", ""), Kind.NUMBER: (-(10**12),)}  # what keys refuse, and say why
+
+
+def keys_table() -> str:
+    """Every key of haven_core.configuration; what a value must be in the words of its refusal."""
+    rows = [(f"`{key.name}`", _TYPES[key.kind], _default_of(key), _rule_of(key)) for key in KEYS.values()]
+    return _table(("key", "type", "default", "a value"), rows)
+
+
+def _default_of(key: Key) -> str:
+    text = str(key.default).lower() if key.kind is Kind.BOOLEAN else str(key.default)
+    return f"`{text}`" if text else ""
+
+
+def _rule_of(key: Key) -> str:
+    return next((found for value in _NO_VALUES.get(key.kind, ()) if (found := key.check(value))), "")
 
 
 @dataclass(frozen=True)
@@ -138,7 +159,7 @@ def _flowing(text: str) -> str:
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
-    "configuration.md": {"settings": settings_table},
+    "configuration.md": {"settings": settings_table, "keys": keys_table},
     "errors.md": {"domain errors": domain_errors, "oci errors": oci_errors},
 }
 

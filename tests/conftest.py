@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.order import pytest_collection_modifyitems  # noqa: F401  # a hook, like those below
+from tests.support.order import (  # noqa: F401  # hooks, like those below
+    pytest_collection_modifyitems,
+    pytest_itemcollected,
+)
 from tests.support.skips import (  # noqa: F401  # hooks: pytest finds them by their names here
     pytest_make_collect_report,
     pytest_runtest_makereport,

@@ -5,8 +5,9 @@ paths, docstrings and serializers. Anything JSON is the body of a write that say
 """
 
 import re
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
@@ -40,14 +41,45 @@ PAGE = (
     OpenApiParameter("page", int, default=1),
     OpenApiParameter("page_size", {"type": "integer", "maximum": MAX_SIZE}, default=DEFAULT_SIZE),
 )
-LIST = extend_schema(
-    parameters=[
-        OpenApiParameter("q", description="Conditions: k=v, k=~v, k=[a~b], k={a b}, k=(a b), joined by commas."),
-        OpenApiParameter("sort", description="Keys joined by commas; - before a key for descending."),
-        *PAGE,
-    ],
-    responses={200: {"type": "array", "items": {"type": "object"}}},
+_QUERY = (
+    OpenApiParameter("q", description="Conditions: k=v, k=~v, k=[a~b], k={a b}, k=(a b), joined by commas."),
+    OpenApiParameter("sort", description="Keys joined by commas; - before a key for descending."),
 )
+_ROWS = {200: {"type": "array", "items": {"type": "object"}}}
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """Describes a method, and leaves it as it is."""
+
+    def __call__(self, method: _Method, /) -> _Method:
+        """The same method."""
+
+
+def listing(*more: str, required: str = "") -> Decorator:
+    """Decorates a GET that is a list with `q`, `sort` and pages. more: names of its other texts; required: the one that
+    must be there."""
+    return extend_schema(parameters=[*_QUERY, *PAGE, *_texts(more, required)], responses=_ROWS)
+
+
+def paged(*more: str, required: str = "") -> Decorator:
+    """The same without `q` and `sort`."""
+    return extend_schema(parameters=[*PAGE, *_texts(more, required)], responses=_ROWS)
+
+
+def asked(*more: str, required: str = "") -> Decorator:
+    """Decorates a GET, or a write without a body, that reads texts of the query."""
+    return extend_schema(parameters=_texts(more, required), request=None)
+
+
+def _texts(names: tuple[str, ...], required: str) -> list[OpenApiParameter]:
+    texts = [OpenApiParameter(name) for name in names]
+    return [*texts, OpenApiParameter(required, required=True)] if required else texts
+
+
+LIST = listing()
+NO_BODY = extend_schema(request=None)
 
 
 class HavenSchema(AutoSchema):

@@ -31,6 +31,7 @@ ALL_IN_ONE = "haven_project.wsgi:all_in_one"
 CELERY = "haven_project.celery"
 # Longer than the gateway keeps an idle connection, so that it is never closed under a request.
 IDLE_CONNECTION_SECONDS = 60
+BACKGROUND_NICENESS = 10  # a tenth of the weight of what clients wait for
 
 
 def find_broker() -> Path | None:
@@ -219,7 +220,7 @@ def _all_in_one(options: EmbeddedOptions) -> Process:
     )
 
 
-def _celery(options: EmbeddedOptions, name: str, *rest: str, stop_seconds: float = 10) -> Process:
+def _celery(options: EmbeddedOptions, name: str, *rest: str, stop_seconds: float = 10, niceness: int = 0) -> Process:
     """Celery writes its pid file once it has loaded the application: the sign that it is ready."""
     pid_file = options.run_dir / f"{name}.pid"
     argv = (options.python, "-m", "celery", "-A", CELERY, name, "--pidfile", str(pid_file), "--loglevel", "INFO", *rest)
@@ -231,11 +232,12 @@ def _celery(options: EmbeddedOptions, name: str, *rest: str, stop_seconds: float
         depends_on=("valkey",),
         stop_seconds=stop_seconds,
         stale=(pid_file,),
+        niceness=niceness,
     )
 
 
 def _worker(options: EmbeddedOptions) -> Process:
-    """Two tasks at a time: beside a long job the short tasks of the clock go on."""
+    """Two tasks at a time: beside a long job the short tasks of the clock go on. Clients come first."""
     return _celery(
         options, "worker",
         "--hostname", "haven@%h",
@@ -244,6 +246,7 @@ def _worker(options: EmbeddedOptions) -> Process:
         "--queues", QUEUES,
         "--without-gossip", "--without-mingle",
         stop_seconds=20,
+        niceness=BACKGROUND_NICENESS,
     )  # fmt: skip
 
 

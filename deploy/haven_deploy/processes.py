@@ -34,6 +34,7 @@ class Process:
     reload_signal: sent when the supervisor gets SIGHUP; None: not reloaded.
     start_seconds: how long it may take until it is ready.
     stale: left-over files, such as sockets, removed before each start.
+    niceness: how far its processor time stands back behind the others' (0 to 19, nice(2)).
     """
 
     name: str
@@ -46,6 +47,15 @@ class Process:
     reload_signal: signal.Signals | None = None
     start_seconds: float = 60.0
     stale: tuple[Path, ...] = ()
+    niceness: int = 0
+
+
+def _stand_back(niceness: int) -> None:
+    """nice(2), and the same for the session where the kernel weighs sessions against each other and processes only
+    within one (sched(7), autogroup)."""
+    os.nice(niceness)
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as autogroup:  # noqa: PTH123  # after fork
+        autogroup.write(str(niceness))
 
 
 class Child:
@@ -76,9 +86,11 @@ class Child:
         """
         for path in self.process.stale:
             path.unlink(missing_ok=True)
-        supervisor = os.getpid()
+        supervisor, niceness = os.getpid(), self.process.niceness
 
-        def die_with_supervisor() -> None:
+        def prepare() -> None:
+            if niceness:
+                _stand_back(niceness)
             # The signal asks the program to end: a master process then ends its workers. What does not listen is
             # killed by the guardian. If the supervisor died before prctl() there is nobody left to tell us.
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -95,7 +107,7 @@ class Child:
                 stderr=log,
                 start_new_session=True,
                 umask=0o077,
-                preexec_fn=die_with_supervisor,  # the supervisor has one thread
+                preexec_fn=prepare,  # the supervisor has one thread
             )
         finally:
             os.close(log)

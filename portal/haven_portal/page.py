@@ -165,8 +165,20 @@ class Page(View):
         finally:
             if status < 500:
                 record_api_write(
-                    self.origin, method=method, path=path, status=status, body=None, resource=resource, by_name=True
+                    self.origin,
+                    method=method,
+                    path=path,
+                    status=status,
+                    body=None,
+                    resource=resource,
+                    project=self.audited_in,
+                    by_name=True,
                 )
+
+    @property
+    def audited_in(self) -> int | None:
+        """The id of the project whose log has what the page changes; None where the path says it."""
+        return None
 
     def _remember_rows(self, request: HttpRequest, response: HttpResponseBase) -> None:
         asked = request.GET.get("per", "")

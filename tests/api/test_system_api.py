@@ -6,12 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.http import HttpResponse
 from django.middleware.common import CommonMiddleware
 from django.test import Client
+from django.utils import timezone
 
 from haven_api.views import system
 from haven_core import checks, health
+from haven_core.jobs.models import Worker
+from haven_core.jobs.ticking import WORKER_SILENCE
 from haven_core.projects import selectors
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,15 +52,31 @@ def test_health(api: Call) -> None:
     assert (ill.status_code, ill.json()["status"]) == (200, "unhealthy")
 
 
-def test_the_core_looks_at_database_and_redis_and_needs_only_the_first(
+def test_the_core_looks_at_database_workers_and_redis_and_does_without_the_last(
     api: Call, users: dict[str, int], settings: Any
 ) -> None:
     settings.HAVEN = replace(settings.HAVEN, redis_url="unix:///nowhere/valkey.sock")
     checks.register_own_checks()
-    body = api("GET", "/health").json()
-    states = {component["name"]: component["status"] for component in body["components"]}
-    assert states == {"core": "healthy", "database": "healthy", "redis": "unhealthy"}
-    assert body["status"] == "healthy"
+    now = timezone.now()
+    worker = Worker.objects.create(name="w@h", host="h", pid=1, concurrency=1, started_at=now, heartbeat_at=now)
+
+    def states() -> tuple[str, dict[str, str]]:
+        health.forget_states()
+        body = api("GET", "/health").json()
+        return body["status"], {component["name"]: component["status"] for component in body["components"]}
+
+    well = {"core": "healthy", "database": "healthy", "jobservice": "healthy", "redis": "unhealthy"}
+    assert states() == ("healthy", well)
+    Worker.objects.update(heartbeat_at=now - 2 * WORKER_SILENCE)
+    assert states() == ("unhealthy", {**well, "jobservice": "unhealthy"})
+    worker.delete()
+    assert states() == ("unhealthy", {**well, "jobservice": "unhealthy"})
+
+
+def test_the_portal_is_looked_at_too(api: Call) -> None:
+    apps.get_app_config("portal").ready()
+    [portal] = api("GET", "/health").json()["components"]
+    assert portal == {"name": "portal", "status": "healthy"}
 
 
 def test_health_is_looked_at_every_ten_seconds_at_most(api: Call, monkeypatch: pytest.MonkeyPatch) -> None:

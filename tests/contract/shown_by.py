@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from tests.contract.facts import operation_of
+from tests.contract.facts import operation_of, operations
 from tests.contract.routes import METHODS
 from tests.contract.world import all_examples
 
 ROOT = Path(__file__).parents[2]
 _WORD = re.compile(r"[a-z]+")
+_STEM = 5  # letters of a tag: configure and test_configurations
 
 
 @cache
 def tests_of_operations() -> Mapping[str, str]:
-    """operationId to `path::test`. Of several the one whose name says most of the method's word, then the first.
+    """operationId to `path::test`. Of several the one whose file and name say most of the operation, then the first.
 
-    Where no test calls the path itself, the example that the contract test runs.
+    Where no test calls the path itself, or one that says nothing of it, the example that the contract test runs.
     """
     found: dict[str, list[tuple[int, str]]] = {}
     folder = ROOT / "tests" / "api"
@@ -26,9 +27,12 @@ def tests_of_operations() -> Mapping[str, str]:
         if "v2" not in path.relative_to(folder).parts:
             for operation_id, name in _calls(path):
                 label = f"{path.relative_to(ROOT)}::{name}"
-                found.setdefault(operation_id, []).append((-_likeness(operation_id, name), label))
+                found.setdefault(operation_id, []).append((-_likeness(operation_id, path.stem, name), label))
     shown = {name: f"tests/contract/test_contract.py::{name}" for name in all_examples()}
-    return shown | {operation_id: min(tests, key=lambda test: test[0])[1] for operation_id, tests in found.items()}
+    best = {operation_id: min(tests, key=lambda test: test[0]) for operation_id, tests in found.items()}
+    return {name: test for name, (_, test) in best.items()} | {
+        name: test for name, test in shown.items() if not best.get(name, (0, ""))[0]
+    }
 
 
 def _calls(path: Path) -> Iterator[tuple[str, str]]:
@@ -53,7 +57,9 @@ def _text(node: ast.expr) -> str:
     return ""
 
 
-def _likeness(operation_id: str, test: str) -> int:
-    """Words of the operation that the test's name has: createProject and test_create."""
+def _likeness(operation_id: str, file: str, test: str) -> int:
+    """Words of the operation that the test's name has, as createProject and test_create; a file about what the contract
+    puts the operation under counts more."""
     words = _WORD.findall(re.sub(r"(?=[A-Z])", " ", operation_id).lower())
-    return sum(word in test or word.rstrip("s") in test for word in words)
+    subject = operations()[operation_id].tag.lower()[:_STEM]
+    return _STEM * (subject in file) + sum(word in test or word.rstrip("s") in test for word in words)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from haven_core.accounts.services import set_auditor
+from haven_core.audit.consumer import consume
+from haven_core.audit.models import AuditLog
 from haven_core.domain.roles import Role
 from haven_core.events.models import OutboxEvent
 from haven_core.groups.models import UserGroup
@@ -187,3 +189,14 @@ def test_an_auditor_sees_and_changes_nothing(team: dict[str, int], signed_in: Ca
     assert browser.post("/projects/team/members/-/add", kind="user", name="root", role="1").status_code == 403
     assert not Project.objects.filter(name="mine").exists()
     assert ProjectMember.objects.filter(project_id=team["team"]).count() == 2
+
+
+def test_the_project_s_log_tells_of_its_robots_and_labels(signed_in: SignedIn, team: dict[str, int]) -> None:
+    """The REST API has them outside the project."""
+    owner = signed_in("owner")
+    owner.post("/projects/team/robots/-/new", name="bot", preset="pull", days=30)
+    owner.post("/projects/team/labels/-/new", name="ready", color="#B7E3CC")
+    while consume():
+        pass
+    told = AuditLog.objects.filter(project_id=team["team"]).values_list("operation", "resource_type", "resource")
+    assert {("create", "robot", "bot"), ("create", "label", "ready")} <= set(told)

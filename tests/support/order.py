@@ -1,9 +1,14 @@
-"""In which order the tests run in several processes: what takes minutes first, so that nobody waits for it at the end.
+"""Which tests are slow, and in which order tests run in several processes.
+
+Slow are files that kill processes over and over, force races, drive a browser or fuzz: most of the minutes, few of the
+tests. `haven test` leaves them out, `haven test --slow` runs them alone, CI runs both.
 
 Files are dealt out whole, one after the other, to whoever is free (`--dist loadfile --no-loadscope-reorder`). Left to
-itself pytest-xdist begins with the files of most tests, and the ones with a single test of four minutes come last.
+itself pytest-xdist begins with the files of most tests, and the ones with a single test of four minutes come last. So
+what takes minutes runs first, and nobody waits for it at the end.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -31,6 +36,28 @@ LONGEST = (
     "integration/gc",
 )
 """Files and folders below tests/, the longest first; the order of the rest does not matter."""
+SLOW = frozenset(
+    {
+        "concurrency",
+        "contract/test_schemathesis.py",
+        "e2e",
+        "faults",
+        "integration/gc/test_on_postgresql.py",
+        "integration/jobs/test_on_postgresql.py",
+        "integration/jobs/test_worker_process.py",
+        "integration/model/test_on_postgresql.py",
+        "integration/settings/test_on_postgresql.py",
+        "portal/browser",
+        "siege",
+    }
+)
+"""Files and folders below tests/ whose tests are marked slow."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what is slow."""
+    if any(name in SLOW for name in _names(item.path)):
+        item.add_marker("slow")
 
 
 @pytest.hookimpl(trylast=True)
@@ -42,8 +69,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _rank(path: Path) -> int:
     """The place of the closest entry in LONGEST: a file's own before its folder's."""
-    place = path.relative_to(_ROOT)
-    for name in (place, *place.parents):
-        if name.as_posix() in LONGEST:
-            return LONGEST.index(name.as_posix())
+    for name in _names(path):
+        if name in LONGEST:
+            return LONGEST.index(name)
     return len(LONGEST)
+
+
+def _names(path: Path) -> Iterable[str]:
+    """A file and its folders, the innermost first, as the lists above name them."""
+    place = path.relative_to(_ROOT)
+    return (name.as_posix() for name in (place, *place.parents))

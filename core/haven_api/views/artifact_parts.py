@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -46,6 +47,7 @@ class Tags(ArtifactsView):
         tags, total = list_artifact_tags(row, query)
         return list_response(request, query, [render_tag(repository, tag) for tag in tags], total)
 
+    @extend_schema(request=TagBody)
     def post(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
         """Give it one more name, which nothing in the repository has."""
         path = (project_name, repository_name)
@@ -82,6 +84,7 @@ class LabelId(serializers.Serializer[Any]):
 class ArtifactLabels(ArtifactsView):
     """Labels on an artifact."""
 
+    @extend_schema(request=LabelId)
     def post(self, request: Request, project_name: str, repository_name: str, reference: str) -> Response:
         """Put a label on it: a global one, or one of the artifact's project."""
         path = (project_name, repository_name)

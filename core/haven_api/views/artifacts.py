@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
-from haven_api.openapi import LIST
+from haven_api.openapi import LIST, asked
 from haven_api.query import boolean_parameter
 from haven_api.views.base import ApiView, timestamp
 from haven_api.views.labels import render_label
@@ -67,6 +67,7 @@ class Artifacts(ArtifactsView):
         views, total = list_artifacts(repository.id, query, store.driver(), requested_parts(request))
         return list_response(request, query, [render_artifact(repository, view) for view in views], total)
 
+    @asked(required="from")
     def post(self, request: Request, project_name: str, repository_name: str) -> Response:
         """Copy `from` (project/repository:tag or @digest) here, with its tags, children and accessories; no byte moves."""
         source = request.query_params.get("from")

@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import LIST
 from haven_api.views.base import ApiView, timestamp
 from haven_api.views.projects import requested_project
 from haven_core.audit import selectors
@@ -20,6 +21,7 @@ class AuditLogs(ApiView):
 
     shows_extension = False
 
+    @LIST
     def get(self, request: Request) -> Response:
         """List, the newest first."""
         self.require_login()
@@ -59,6 +61,7 @@ class AuditLogExtensions(AuditLogs):
 class ProjectLogs(AuditLogs):
     """What concerns one project, for its administrators. The path names it; never an id."""
 
+    @LIST
     def get(self, request: Request, project_name: str) -> Response:  # type: ignore[override]  # a path more
         """List, the newest first."""
         project = requested_project(self.actor, request, project_name, Resource.LOG, Action.LIST)

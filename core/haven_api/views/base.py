@@ -62,7 +62,7 @@ class ApiView(APIView):
 
     passes_read_only: its writes go on in read-only mode.
     audited_as: what the audit log calls the thing a request changes, where the path and the name in the body don't say
-    it well; set by the method.
+    it well; audited_in: the id of the project whose log has it, where the path doesn't name one. Set by the method.
     """
 
     parser_classes = [SafeJSONParser]
@@ -72,6 +72,7 @@ class ApiView(APIView):
     permission_classes = []
     passes_read_only = False
     audited_as = ""
+    audited_in: int | None = None
     is_audited = True  # whether what it writes is told to the audit log here, and not by the service
     changes_nothing = False  # whether what it does is a question, too long for a GET
     is_of_own_account = False  # whether its writes may change one's own account, which who may only read still may
@@ -97,7 +98,7 @@ class ApiView(APIView):
         """After the method, whatever came of it: a write goes into the audit log. What strangers try and are refused does
         not, or they could fill it."""
         status = response.status_code
-        is_write = self.is_audited and request.method not in _READS
+        is_write = self.is_audited and request.method not in _READS and not self.changes_nothing
         # Who guesses too often is nobody yet, and asking again who it is would refuse again, here where nothing catches it.
         is_answered = status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS
         if is_write and is_answered and not (self.actor.is_anonymous and status >= 400):
@@ -116,6 +117,7 @@ class ApiView(APIView):
             status=status,
             body=body,
             resource=self.audited_as,
+            project=self.audited_in,
             by_name=request.headers.get("X-Is-Resource-Name", "").lower() in ("true", "1"),
         )
 

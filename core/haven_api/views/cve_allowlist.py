@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,6 +23,7 @@ class SystemCveAllowlist(ApiView):
         self.require_login()
         return Response(render_allowlist(allowlists([None]).get(None), project_id=0))
 
+    @extend_schema(request=CveAllowlistBody)
     def put(self, request: Request) -> Response:
         """Replace."""
         require_system(self.actor, Resource.CONFIGURATION, Action.UPDATE)

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from haven_api.openapi import paged
 from haven_api.paging import page_headers, requested_page
 from haven_api.rule_bodies import RuleBody, parse, render_selector
 from haven_api.views.base import ApiView
@@ -29,6 +31,7 @@ class _View(ApiView):
 class ImmutableRules(_View):
     """The collection."""
 
+    @paged()
     def get(self, request: Request, name_or_id: str) -> Response:
         """List."""
         page = requested_page(request)
@@ -37,6 +40,7 @@ class ImmutableRules(_View):
         )
         return Response([_render(rule) for rule in rules], headers=page_headers(request, page, total))
 
+    @extend_schema(request=RuleBody)
     def post(self, request: Request, name_or_id: str) -> Response:
         """Create."""
         project_id = self.project_of(request, name_or_id, Action.CREATE)
@@ -49,6 +53,7 @@ class ImmutableRules(_View):
 class OneImmutableRule(_View):
     """A rule."""
 
+    @extend_schema(request=RuleBody)
     def put(self, request: Request, name_or_id: str, rule_id: int) -> Response:
         """Replace, which also turns it on or off."""
         project_id = self.project_of(request, name_or_id, Action.UPDATE)

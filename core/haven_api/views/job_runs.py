@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.http import StreamingHttpResponse
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import LIST, NO_BODY
 from haven_api.serializers import Text
 from haven_api.views.base import ApiView, timestamp
 from haven_core.errors import BadRequest
@@ -59,6 +61,7 @@ class JobView(ApiView):
 class RunHistory(JobView):
     """The collection."""
 
+    @LIST
     def get(self, request: Request) -> Response:
         """List, the newest first."""
         self.require(Action.LIST)
@@ -75,6 +78,7 @@ class OneRun(JobView):
         self.require(Action.READ)
         return Response(render_execution(selectors.find_execution(self.kind, execution_id)))
 
+    @NO_BODY
     def put(self, _request: Request, execution_id: int) -> Response:
         """Stop; one that is over stays as it is."""
         self.require(Action.STOP)
@@ -101,6 +105,7 @@ class RunSchedule(JobView):
         schedule = selectors.find_schedule(self.kind)
         return Response(render_schedule(schedule) if schedule else {})
 
+    @extend_schema(request=ScheduleBody)
     def post(self, request: Request) -> Response:
         """Set the schedule, or run now. Like Harbor it takes the place of a schedule there is."""
         self.require(Action.CREATE)
@@ -108,6 +113,7 @@ class RunSchedule(JobView):
         location = f"/api/v2.0{self.path}/{execution_id}" if execution_id else f"/api/v2.0{self.path}/schedule"
         return Response(status=201, headers={"Location": location})
 
+    @extend_schema(request=ScheduleBody)
     def put(self, request: Request) -> Response:
         """The same."""
         self.require(Action.UPDATE)

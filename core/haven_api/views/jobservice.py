@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import StreamingHttpResponse
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import LIST, NO_BODY
 from haven_api.views.base import ApiView, timestamp
 from haven_api.views.job_runs import log_response
 from haven_core.errors import NotFound
@@ -72,6 +74,7 @@ class PoolWorkers(MonitorView):
 class Jobs(MonitorView):
     """One running job, or all."""
 
+    @NO_BODY
     def put(self, _request: Request, job_id: str) -> Response:
         """Stop."""
         self.require(Action.STOP)
@@ -110,6 +113,7 @@ class Queues(MonitorView):
 class OneQueue(MonitorView):
     """The queue of a kind, of all, or SCHEDULER."""
 
+    @extend_schema(request=ActionBody)
     def put(self, request: Request, job_type: str) -> Response:
         """Stop what waits, pause or resume. Pausing SCHEDULER stops all schedules."""
         self.require(Action.STOP)
@@ -129,6 +133,7 @@ class OneQueue(MonitorView):
 class Schedules(MonitorView):
     """Everything that runs by the clock."""
 
+    @LIST
     def get(self, request: Request) -> Response:
         """List."""
         self.require(Action.LIST)

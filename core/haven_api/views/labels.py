@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import listing
 from haven_api.query import text_parameters
 from haven_api.serializers import Integer, Text
 from haven_api.views.base import ApiView, timestamp
@@ -34,6 +36,7 @@ class LabelBody(serializers.Serializer[Any]):
 class Labels(ApiView):
     """The collection."""
 
+    @listing("name", "scope", "project_id")
     def get(self, request: Request) -> Response:
         """List the global labels, for anybody, or those of a project."""
         query = requested_list(request, *text_parameters(request, name=Match.CONTAINS))
@@ -44,9 +47,10 @@ class Labels(ApiView):
         if scope == PROJECT:
             project_id = _project_id(request, query)
             require(self.actor, enter_project(self.actor, project_id), Resource.LABEL, Action.LIST)
-        views, total = selectors.list_labels(project_id, query)
+        views, total = selectors.list_labels(self.actor, project_id, query)
         return list_response(request, query, [render_label(view) for view in views], total)
 
+    @extend_schema(request=LabelBody)
     def post(self, request: Request) -> Response:
         """Create."""
         self.require_login()
@@ -59,6 +63,7 @@ class Labels(ApiView):
             if project_id <= 0:
                 raise BadRequest("a label of scope p needs a project_id")
             require(self.actor, enter_project(self.actor, project_id), Resource.LABEL, Action.CREATE)
+            self.audited_in = project_id
         else:
             require_system(self.actor, Resource.LABEL, Action.CREATE)
         label_id = services.create_label(
@@ -77,6 +82,7 @@ class OneLabel(ApiView):
         """Read."""
         return Response(render_label(self._allowed(label_id, Action.READ)))
 
+    @extend_schema(request=LabelBody)
     def put(self, request: Request, label_id: int) -> Response:
         """Replace what it says. Scope and project stay, whatever the body says (Harbor)."""
         view = self._allowed(label_id, Action.UPDATE)
@@ -102,7 +108,7 @@ class OneLabel(ApiView):
         view = selectors.find_label(label_id)
         if view is None:
             raise NotFound(f"label {label_id} not found")
-        self.audited_as = view.name
+        self.audited_as, self.audited_in = view.name, view.project_id
         if view.project_id is not None:
             project = enter_project(self.actor, view.project_id)
             if project is None and not self.actor.sees_everything:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import listing
 from haven_api.query import text_parameters
 from haven_api.serializers.members import MemberBody, RoleIdBody
 from haven_api.views.base import ApiView, requested_id
@@ -18,16 +20,25 @@ from haven_core.members.services import Candidate
 from haven_core.rbac.permissions import Action, Resource
 
 
-class Members(ApiView):
+class _View(ApiView):
+    def _name(self, project_id: int, member_id: int) -> None:
+        """Tell the audit log who it is about."""
+        member = selectors.find_member(project_id, member_id)
+        self.audited_as = member.entity_name if member else ""
+
+
+class Members(_View):
     """The members of a project."""
 
+    @listing("entityname")
     def get(self, request: Request, name_or_id: str) -> Response:
         """List, by name; `entityname` narrows it. X-Total-Count counts what the list holds (Harbor: all members)."""
         project = requested_project(self.actor, request, name_or_id, Resource.MEMBER, Action.LIST)
         query = requested_list(request, *text_parameters(request, entityname=Match.CONTAINS))
-        members, total = selectors.list_members(project.project_id, query)
+        members, total = selectors.list_members(project, query)
         return list_response(request, query, [_render(member) for member in members], total)
 
+    @extend_schema(request=MemberBody)
     def post(self, request: Request, name_or_id: str) -> Response:
         """Add a person or a group."""
         project = requested_project(self.actor, request, name_or_id, Resource.MEMBER, Action.CREATE)
@@ -48,10 +59,11 @@ class Members(ApiView):
             role_id=body.validated_data.get("role_id") or 0,
             added_by=self.actor,
         )
+        self._name(project.project_id, member_id)
         return Response(status=201, headers={"Location": f"/api/v2.0/projects/{name_or_id}/members/{member_id}"})
 
 
-class OneMember(ApiView):
+class OneMember(_View):
     """A membership, by id."""
 
     def get(self, request: Request, name_or_id: str, member_id: str) -> Response:
@@ -63,14 +75,17 @@ class OneMember(ApiView):
             raise NotFound(f"the project member {number} is not found")
         return Response(_render(member))
 
+    @extend_schema(request=RoleIdBody)
     def put(self, request: Request, name_or_id: str, member_id: str) -> Response:
         """Change the role."""
         project = requested_project(self.actor, request, name_or_id, Resource.MEMBER, Action.UPDATE)
         body = RoleIdBody(data=request.data)
         body.is_valid(raise_exception=True)
+        number = requested_id("mid", member_id)
+        self._name(project.project_id, number)
         services.change_role(
             project=project,
-            member_id=requested_id("mid", member_id),
+            member_id=number,
             role_id=body.validated_data.get("role_id") or 0,
             changed_by=self.actor,
         )
@@ -79,7 +94,9 @@ class OneMember(ApiView):
     def delete(self, request: Request, name_or_id: str, member_id: str) -> Response:
         """Remove."""
         project = requested_project(self.actor, request, name_or_id, Resource.MEMBER, Action.DELETE)
-        services.remove_member(project=project, member_id=requested_id("mid", member_id), removed_by=self.actor)
+        number = requested_id("mid", member_id)
+        self._name(project.project_id, number)
+        services.remove_member(project=project, member_id=number, removed_by=self.actor)
         return Response(status=200)
 
 

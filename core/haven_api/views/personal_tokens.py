@@ -125,7 +125,7 @@ def _account(view: ApiView, user_id: str, action: Action) -> Account:
     actor, number = view.require_login(), requested_id("user_id", user_id)
     if actor.is_robot or number != actor.user_id:
         require_system(actor, Resource.USER, action)
-    account = find_account(number)
+    account = find_account(actor, number, action)
     if account is None:
         raise NotFound(f"user {number} not found")
     return account

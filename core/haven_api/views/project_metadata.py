@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +15,8 @@ from haven_core.projects import metadata as services
 from haven_core.projects.metadata import shown
 from haven_core.rbac.permissions import Action, Resource
 
+_PAIR = {"application/json": {"type": "object", "additionalProperties": {"type": "string"}, "maxProperties": 1}}
+
 
 class ProjectMetadata(ApiView):
     """The whole map."""
@@ -23,6 +26,7 @@ class ProjectMetadata(ApiView):
         project = requested_project(self.actor, request, name_or_id, Resource.METADATA, Action.LIST)
         return Response(shown(project.metadata, is_public=project.is_public))
 
+    @extend_schema(request=_PAIR)
     def post(self, request: Request, name_or_id: str) -> Response:
         """Add one key."""
         project = requested_project(self.actor, request, name_or_id, Resource.METADATA, Action.CREATE)
@@ -47,6 +51,7 @@ class OneProjectMetadata(ApiView):
             raise NotFound(f"metadata {key} not found")
         return Response({key: metadata[key]})
 
+    @extend_schema(request=_PAIR)
     def put(self, request: Request, name_or_id: str, key: str) -> Response:
         """Replace. The body must name the key again."""
         project = requested_project(self.actor, request, name_or_id, Resource.METADATA, Action.UPDATE)

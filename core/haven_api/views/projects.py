@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
-from haven_api.openapi import LIST
+from haven_api.openapi import listing
 from haven_api.query import boolean_header, boolean_parameter, text_parameters
 from haven_api.serializers import ProjectBody
 from haven_api.views.base import ApiView, timestamp
@@ -33,7 +33,7 @@ _ID = re.compile(r"[0-9]{1,18}")
 class Projects(ApiView):
     """The collection."""
 
-    @LIST
+    @listing("name", "owner", "public")
     def get(self, request: Request) -> Response:
         """List what the caller may see."""
         query = requested_list(request, *_parameters(request))
@@ -83,6 +83,7 @@ class OneProject(ApiView):
         """Read."""
         return Response(render_project(described_project(self.actor, request, name_or_id), self.actor))
 
+    @extend_schema(request=ProjectBody(partial=True))
     def put(self, request: Request, name_or_id: str) -> Response:
         """Set the metadata and the CVE allowlist that are sent. Name, limit and registry stay as they are (Harbor)."""
         project = requested_project(self.actor, request, name_or_id, Resource.PROJECT, Action.UPDATE)

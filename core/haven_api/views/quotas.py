@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import listing
 from haven_api.query import text_parameters
 from haven_api.serializers import Integer
 from haven_api.views.base import ApiView, timestamp
@@ -29,6 +31,7 @@ class QuotaBody(serializers.Serializer[Any]):
 class Quotas(ApiView):
     """The collection."""
 
+    @listing("reference", "reference_id")
     def get(self, request: Request) -> Response:
         """List. `reference` may be `project` only, as nothing else has a quota."""
         require_system(self.actor, Resource.QUOTA, Action.LIST)
@@ -47,6 +50,7 @@ class OneQuota(ApiView):
         require_system(self.actor, Resource.QUOTA, Action.READ)
         return Response(render_quota(self._view(quota_id)))
 
+    @extend_schema(request=QuotaBody)
     def put(self, request: Request, quota_id: int) -> Response:
         """Set the limit; also below what is used, as in Harbor."""
         require_system(self.actor, Resource.QUOTA, Action.UPDATE)
@@ -57,7 +61,7 @@ class OneQuota(ApiView):
             raise BadRequest(f"resource {unknown[0][:64]} is not supported")
         if STORAGE not in hard:
             raise ValidationError({"hard": "names no storage"})
-        self.audited_as = self._view(quota_id).project_name
+        self.audited_as, self.audited_in = self._view(quota_id).project_name, quota_id
         services.set_limit(project_id=quota_id, hard_bytes=services.parse_limit(hard[STORAGE]))
         return Response(status=200)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -64,6 +65,7 @@ class OneRepository(ApiView):
         project = requested_project(self.actor, request, project_name, Resource.REPOSITORY, Action.READ)
         return Response(render_repository(find_repository(project.project_id, repository_name)))
 
+    @extend_schema(request=RepositoryBody)
     def put(self, request: Request, project_name: str, repository_name: str) -> Response:
         """Set its description; nothing else can be (Harbor)."""
         _, place = requested_repository(

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from haven_api.openapi import paged
 from haven_api.paging import page_headers, requested_page
 from haven_api.rule_bodies import ExecutionBody, OperationBody, PolicyBody, parse, render_selector
 from haven_api.views.base import ApiView, timestamp
@@ -62,6 +64,7 @@ class _View(ApiView):
         if policy is None or project is None:
             raise NotFound(f"no such retention policy with id {policy_id}") if actor.sees_everything else Forbidden
         require(actor, project, Resource.TAG_RETENTION, action)
+        self.audited_in = policy.project_id
         return policy
 
     def requested_policy(self, data: Any, action: Action) -> dict[str, Any]:
@@ -75,6 +78,7 @@ class _View(ApiView):
         if project is None:
             raise BadRequest(f"invalid Project id {project_id}") if actor.is_sysadmin else Forbidden
         require(actor, project, Resource.TAG_RETENTION, action)
+        self.audited_in = project_id
         if sent["algorithm"] != "or":
             raise BadRequest('the algorithm is "or"')
         trigger = sent.get("trigger") or {}
@@ -93,6 +97,7 @@ class _View(ApiView):
 class Retentions(_View):
     """The collection."""
 
+    @extend_schema(request=PolicyBody)
     def post(self, request: Request) -> Response:
         """Create a project's policy."""
         policy_id = policies.create_policy(by=self.actor.name, **self.requested_policy(request.data, Action.CREATE))
@@ -106,6 +111,7 @@ class OneRetention(_View):
         """Read."""
         return Response(_render_policy(self.policy_of(policy_id, Action.READ)))
 
+    @extend_schema(request=PolicyBody)
     def put(self, request: Request, policy_id: int) -> Response:
         """Replace."""
         self.policy_of(policy_id, Action.UPDATE)
@@ -123,6 +129,7 @@ class OneRetention(_View):
 class RetentionExecutions(_View):
     """A policy's runs."""
 
+    @paged()
     def get(self, request: Request, policy_id: int) -> Response:
         """List, newest first."""
         page = requested_page(request)
@@ -131,6 +138,7 @@ class RetentionExecutions(_View):
         )
         return Response([_render_execution(one) for one in found], headers=page_headers(request, page, total))
 
+    @extend_schema(request=ExecutionBody)
     def post(self, request: Request, policy_id: int) -> Response:
         """Run now, or see what a run would do."""
         policy = self.policy_of(policy_id, Action.UPDATE)
@@ -142,6 +150,7 @@ class RetentionExecutions(_View):
 class OneRetentionExecution(_View):
     """A run."""
 
+    @extend_schema(request=OperationBody)
     def patch(self, request: Request, policy_id: int, execution_id: int) -> Response:
         """Stop."""
         policy = self.policy_of(policy_id, Action.UPDATE)
@@ -154,6 +163,7 @@ class OneRetentionExecution(_View):
 class RetentionTasks(_View):
     """A run's repositories."""
 
+    @paged()
     def get(self, request: Request, policy_id: int, execution_id: int) -> Response:
         """List."""
         policy, page = self.policy_of(policy_id, Action.LIST), requested_page(request)
@@ -179,6 +189,7 @@ class RetentionPreview(_View):
 
     changes_nothing = True
 
+    @extend_schema(request=PolicyBody)
     def post(self, request: Request) -> Response:
         """Name what would go, and why."""
         sent = self.requested_policy(request.data, Action.READ)

@@ -79,8 +79,9 @@ class Robots(ApiView):
         sent = _validated(RobotBody, request)
         spec = _spec(sent, name=sent["name"], duration_days=sent.get("duration") or 0)
         check_spec(spec)
-        _require(actor, spec.project or None, Action.CREATE)
+        self.audited_in = _require(actor, spec.project or None, Action.CREATE)
         made = services.create_robot(actor, spec)
+        self.audited_as = made.name
         body = {
             "id": made.robot_id,
             "name": made.name,
@@ -91,7 +92,15 @@ class Robots(ApiView):
         return Response(body, status=201, headers={"Location": f"/api/v2.0/robots/{made.robot_id}", **_NO_STORE})
 
 
-class OneRobot(ApiView):
+class _View(ApiView):
+    def _found(self, robot_id: int, action: Action) -> RobotView:
+        """The robot, for who may do `action` with it; the audit log is told which one. Raises as find_robot."""
+        view = selectors.find_robot(self.require_login(), robot_id, action)
+        self.audited_as, self.audited_in = view.name, view.project_id
+        return view
+
+
+class OneRobot(_View):
     """A robot by its id."""
 
     def get(self, _request: Request, robot_id: int) -> Response:
@@ -102,7 +111,7 @@ class OneRobot(ApiView):
     def put(self, request: Request, robot_id: int) -> Response:
         """Replace description, state, duration and permissions. Name, level and project stay (400)."""
         actor = self.require_login()
-        view = selectors.find_robot(actor, robot_id, Action.UPDATE)
+        view = self._found(robot_id, Action.UPDATE)
         sent = _validated(RobotBody, request)
         if sent["level"] != view.level or sent["name"] != view.name:
             raise BadRequest("cannot update the level or name of robot")
@@ -117,19 +126,19 @@ class OneRobot(ApiView):
     def patch(self, request: Request, robot_id: int) -> Response:
         """A new secret: the one sent, or a generated one, which is answered."""
         actor = self.require_login()
-        selectors.find_robot(actor, robot_id, Action.UPDATE)
+        self._found(robot_id, Action.UPDATE)
         secret = services.replace_secret(actor, robot_id, _validated(RobotSecretBody, request)["secret"] or "")
         return Response({"secret": secret}, headers=_NO_STORE)
 
     def delete(self, _request: Request, robot_id: int) -> Response:
         """Delete."""
         actor = self.require_login()
-        view = selectors.find_robot(actor, robot_id, Action.DELETE)
+        view = self._found(robot_id, Action.DELETE)
         services.delete_robot(actor, robot_id, name=view.name)
         return Response(status=200)
 
 
-class RobotSecrets(ApiView):
+class RobotSecrets(_View):
     """The live secrets of a robot, while they are exchanged (Haven's own)."""
 
     def get(self, _request: Request, robot_id: int) -> Response:
@@ -141,7 +150,7 @@ class RobotSecrets(ApiView):
     def post(self, request: Request, robot_id: int) -> Response:
         """Add a generated one; the others live for overlap_hours more."""
         actor = self.require_login()
-        selectors.find_robot(actor, robot_id, Action.UPDATE)
+        self._found(robot_id, Action.UPDATE)
         hours = _validated(RobotOverlapBody, request)["overlap_hours"]
         made = services.add_secret(actor, robot_id, overlap=timedelta(hours=min(hours, _MANY_HOURS)))
         location = f"/api/v2.0/haven/robots/{robot_id}/secrets/{made.secret_id}"
@@ -149,13 +158,13 @@ class RobotSecrets(ApiView):
         return Response(body, status=201, headers={"Location": location, **_NO_STORE})
 
 
-class OneRobotSecret(ApiView):
+class OneRobotSecret(_View):
     """One of them."""
 
     def delete(self, _request: Request, robot_id: int, secret_id: int) -> Response:
         """End it now."""
         actor = self.require_login()
-        selectors.find_robot(actor, robot_id, Action.UPDATE)
+        self._found(robot_id, Action.UPDATE)
         services.revoke_secret(actor, robot_id, secret_id)
         return Response(status=200)
 
@@ -199,18 +208,21 @@ def render_robot(view: RobotView) -> dict[str, Any]:
     }
 
 
-def _require(actor: Actor, project: int | str | None, action: Action) -> None:
-    """Let pass who may do `action` with the robots of a project (by id or name), or (None) with the system's.
+def _require(actor: Actor, project: int | str | None, action: Action) -> int | None:
+    """Let pass who may do `action` with the robots of a project (by id or name), or (None) with the system's; returns the
+    project's id.
 
     A missing project is answered as a hidden one (Forbidden), but to who sees everything (ProjectUnknown).
     """
     if project is None:
         if not may_in_system(actor, action):
             raise Unauthorized if actor.is_anonymous else Forbidden
-        return
+        return None
     by = {"pk": project} if isinstance(project, int) else {"name": project}
-    if not projects_for(actor, action).filter(**by).exists():
+    project_id = projects_for(actor, action).filter(**by).values_list("pk", flat=True).first()
+    if project_id is None:
         raise ProjectUnknown if actor.sees_everything else Forbidden
+    return project_id
 
 
 def _listed_project(query: Mapping[str, Condition]) -> int | None:

@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,6 +22,7 @@ class Roles(ApiView):
         self.require_login()
         return Response([_render(role) for role in roles.list_roles()])
 
+    @extend_schema(request=RoleBody)
     def post(self, request: Request) -> Response:
         """Create a custom role."""
         _require_administrator(self)
@@ -39,17 +41,26 @@ class OneRole(ApiView):
             raise NotFound(f"the role {role_id} is not found")
         return Response(_render(role))
 
+    @extend_schema(request=RoleBody)
     def put(self, request: Request, role_id: str) -> Response:
         """Replace a custom role."""
         _require_administrator(self)
+        self.audited_as = _name(role_id)
         roles.update_role(role_id=requested_id("role_id", role_id), **_sent(request), updated_by=self.actor)
         return Response(status=200)
 
     def delete(self, _request: Request, role_id: str) -> Response:
         """Delete a custom role that no member has."""
         _require_administrator(self)
+        self.audited_as = _name(role_id)
         roles.delete_role(role_id=requested_id("role_id", role_id), deleted_by=self.actor)
         return Response(status=200)
+
+
+def _name(role_id: str) -> str:
+    """The role's name, for the audit log; '' when there is none."""
+    role = roles.find_role(requested_id("role_id", role_id))
+    return role.name if role else ""
 
 
 def _require_administrator(view: ApiView) -> None:

@@ -5,17 +5,25 @@ CrossSiteGuard stands in front of each: the POSTs need its token.
 
 from http import HTTPStatus
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.errors import CODES
+from haven_api.openapi import Decorator
 from haven_api.views.base import ApiView
 from haven_core.accounts import policy
 from haven_core.accounts.credentials import verify_basic
 from haven_core.accounts.selectors import account_exists
 from haven_core.accounts.sessions import COOKIE, close_session, open_session, set_session_cookie
 from haven_core.errors import BadRequest, PreconditionRefused, envelope
+
+
+def _form(*names: str) -> Decorator:
+    """Decorates a POST that reads texts of a form."""
+    fields = {name: {"type": "string"} for name in names}
+    return extend_schema(request={"application/x-www-form-urlencoded": {"type": "object", "properties": fields}})
 
 
 class Login(ApiView):
@@ -26,6 +34,7 @@ class Login(ApiView):
     is_audited = False
     parser_classes = [FormParser]
 
+    @_form("principal", "password")
     def post(self, request: Request) -> Response:
         """Log in with `principal` and `password`. 401 without a challenge: browsers would ask in a window of theirs."""
         name, password = _field(request, "principal"), _field(request, "password")
@@ -60,6 +69,7 @@ class UserExists(ApiView):
     is_audited = False
     parser_classes = [FormParser]
 
+    @_form("target", "value")
     def post(self, request: Request) -> Response:
         """true or false, whether `value` is the `target` (username, email) of somebody."""
         if not (policy.self_registration() or self.actor.is_sysadmin):

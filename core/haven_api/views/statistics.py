@@ -6,6 +6,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from haven_api.openapi import asked
 from haven_api.views.base import ApiView
 from haven_api.views.projects import render_project
 from haven_core.domain.conditions import Condition, ListQuery, Match
@@ -38,6 +39,7 @@ class Statistics(ApiView):
 class Search(ApiView):
     """GET /search?q=: projects and repositories whose names contain a text, for anybody, as far as they may see them."""
 
+    @asked(required="q")
     def get(self, request: Request) -> Response:
         """Find. Names in their order, MAX_FOUND of each kind at most."""
         text = request.query_params.get("q")

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from haven_api.csrf import is_from_own_page
 from haven_api.lists import list_response, requested_list
+from haven_api.openapi import NO_BODY, asked, listing, paged
 from haven_api.paging import requested_page
 from haven_api.query import boolean_parameter, text_parameters
 from haven_api.serializers.users import AuditorBody, PasswordBody, ProfileBody, SysadminBody, UserBody
@@ -23,7 +24,7 @@ from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import Condition, ListQuery, Match
 from haven_core.errors import Forbidden, NotFound, NoUser, PreconditionRefused, Unauthorized
 from haven_core.projects.selectors import enter_project
-from haven_core.rbac.permissions import Action, Resource, permissions_of, require_system
+from haven_core.rbac.permissions import Action, Resource, evaluate, permissions_of, require_system
 
 _PROJECT_SCOPE = re.compile(r"/project/([0-9]{1,18})")
 
@@ -31,14 +32,16 @@ _PROJECT_SCOPE = re.compile(r"/project/([0-9]{1,18})")
 class Users(ApiView):
     """The collection."""
 
+    @listing("username", "email")
     def get(self, request: Request) -> Response:
         """List; for administrators."""
         require_system(self.actor, Resource.USER, Action.LIST)
         older = text_parameters(request, username=Match.CONTAINS, email=Match.CONTAINS)
         query = requested_list(request, *older)
-        accounts, total = selectors.list_accounts(query)
+        accounts, total = selectors.list_accounts(self.actor, query)
         return list_response(request, query, [render_user(one) for one in accounts], total)
 
+    @extend_schema(request=UserBody)
     def post(self, request: Request) -> Response:
         """Create: by an administrator, or where self-registration is on by a stranger at the portal."""
         self._check_may_create(request)
@@ -61,7 +64,7 @@ class Users(ApiView):
     def _check_may_create(self, request: Request) -> None:
         if not policy.self_registration():
             require_system(self.actor, Resource.USER, Action.CREATE)
-        elif not (self.actor.is_sysadmin or is_from_own_page(request)):
+        elif not (evaluate(self.actor, Resource.USER, Action.CREATE) or is_from_own_page(request)):
             raise Forbidden("self-registration cannot be triggered via API")
 
 
@@ -74,7 +77,7 @@ class CurrentUser(ApiView):
         actor = self.require_login()
         if actor.is_robot:
             raise NoUser
-        account = selectors.find_account(actor.user_id)
+        account = selectors.find_account(actor, actor.user_id)
         if account is None:
             raise Unauthorized  # deleted since the login
         return Response(render_user(account))
@@ -83,6 +86,7 @@ class CurrentUser(ApiView):
 class CurrentPermissions(ApiView):
     """GET /users/current/permissions: what the caller may do in `scope`, /project/ID or /system."""
 
+    @asked("scope", "relative")
     def get(self, request: Request) -> Response:
         actor = self.require_login()
         scope = request.query_params.get("scope", "")
@@ -101,6 +105,7 @@ class CurrentPermissions(ApiView):
 class UserSearch(ApiView):
     """GET /users/search: ids and names only, for whoever is logged in (they make members of them)."""
 
+    @paged(required="username")
     def get(self, request: Request) -> Response:
         self.require_login()
         name = request.query_params.get("username")
@@ -110,8 +115,8 @@ class UserSearch(ApiView):
         query = ListQuery(
             (Condition("username", Match.CONTAINS, (name,)),), ("username",), offset=page.offset, limit=page.size
         )
-        accounts, total = selectors.list_accounts(query)
-        body = [{"user_id": one.user_id, "username": one.username} for one in accounts]
+        found, total = selectors.search_names(self.actor, query)
+        body = [{"user_id": user_id, "username": username} for user_id, username in found]
         return list_response(request, query, body, total)
 
 
@@ -123,14 +128,16 @@ class OneUser(ApiView):
     def get(self, _request: Request, user_id: str) -> Response:
         """Read."""
         number = _own_or(self.require_login(), requested_id("user_id", user_id), Action.READ)
-        account = selectors.find_account(number)
+        account = selectors.find_account(self.actor, number)
         if account is None:
             raise NotFound(f"user {number} not found")
         return Response(render_user(account))
 
+    @extend_schema(request=ProfileBody)
     def put(self, request: Request, user_id: str) -> Response:
         """Replace the profile."""
         number = _own_or(self.require_login(), requested_id("user_id", user_id), Action.UPDATE)
+        _name(self, number, Action.UPDATE)
         if number == self.actor.user_id:
             self.require_password()
         body = ProfileBody(data=request.data)
@@ -142,19 +149,24 @@ class OneUser(ApiView):
     def delete(self, _request: Request, user_id: str) -> Response:
         """Delete, softly."""
         require_system(self.actor, Resource.USER, Action.DELETE)
-        services.delete_user(user_id=requested_id("user_id", user_id), deleted_by=self.actor)
+        number = requested_id("user_id", user_id)
+        _name(self, number, Action.DELETE)
+        services.delete_user(user_id=number, deleted_by=self.actor)
         return Response(status=200)
 
 
 class UserSysadmin(ApiView):
     """PUT /users/{id}/sysadmin."""
 
+    @extend_schema(request=SysadminBody)
     def put(self, request: Request, user_id: str) -> Response:
         require_system(self.actor, Resource.USER, Action.UPDATE)
+        number = requested_id("user_id", user_id)
+        _name(self, number, Action.UPDATE)
         body = SysadminBody(data=request.data)
         body.is_valid(raise_exception=True)
         services.set_sysadmin(
-            user_id=requested_id("user_id", user_id),
+            user_id=number,
             is_sysadmin=body.validated_data.get("sysadmin_flag") or False,
             set_by=self.actor.name,
         )
@@ -168,10 +180,12 @@ class UserAuditor(ApiView):
     def put(self, request: Request, user_id: str) -> Response:
         """Make somebody an auditor, who sees everything and changes nothing, or end that; for administrators."""
         require_system(self.actor, Resource.USER, Action.UPDATE)
+        number = requested_id("user_id", user_id)
+        _name(self, number, Action.UPDATE)
         body = AuditorBody(data=request.data)
         body.is_valid(raise_exception=True)
         services.set_auditor(
-            user_id=requested_id("user_id", user_id),
+            user_id=number,
             is_auditor=body.validated_data["auditor_flag"],
             set_by=self.actor.name,
         )
@@ -184,10 +198,12 @@ class UserPassword(ApiView):
     is_of_own_account = True
     works_before_password_change = True
 
+    @extend_schema(request=PasswordBody)
     def put(self, request: Request, user_id: str) -> Response:
         actor = self.require_login()
         self.require_password()
         number = _own_or(actor, requested_id("user_id", user_id), Action.UPDATE)
+        _name(self, number, Action.UPDATE)
         body = PasswordBody(data=request.data)
         body.is_valid(raise_exception=True)
         new = body.validated_data.get("new_password") or ""
@@ -213,6 +229,7 @@ class UserPassword(ApiView):
 class UserCliSecret(ApiView):
     """PUT /users/{id}/cli_secret: only where people log in by OIDC."""
 
+    @NO_BODY
     def put(self, _request: Request, user_id: str) -> Response:
         requested_id("user_id", user_id)
         self.require_login()
@@ -233,6 +250,12 @@ def render_user(account: Account) -> dict[str, Any]:
         "creation_time": timestamp(account.created_at),
         "update_time": timestamp(account.updated_at),
     }
+
+
+def _name(view: ApiView, user_id: int, action: Action) -> None:
+    """Tell the audit log whose account a request changes."""
+    account = selectors.find_account(view.actor, user_id, action)
+    view.audited_as = account.username if account else ""
 
 
 def _own_or(actor: Actor, user_id: int, action: Action) -> int:

@@ -1,4 +1,4 @@
-"""Reading accounts."""
+"""Reading accounts, only ever those the caller may see."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,8 +7,10 @@ from django.db.models import QuerySet
 
 from haven_core.accounts.models import User
 from haven_core.db.lists import Column, Kind, Listing, total
+from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
 from haven_core.errors import BadRequest
+from haven_core.rbac.permissions import Action, Resource, evaluate
 
 LISTING = Listing(
     filters={
@@ -53,19 +55,26 @@ class Account:
     updated_at: datetime
 
 
-def find_account(user_id: int) -> Account | None:
-    """A live account by id."""
-    row = _live().filter(pk=user_id).values_list(*_COLUMNS).first()
+def find_account(actor: Actor, user_id: int, action: Action = Action.READ) -> Account | None:
+    """A live account by id: the actor's own, or one that they may do `action` with."""
+    row = _reachable(actor, action, own=True).filter(pk=user_id).values_list(*_COLUMNS).first()
     return Account(*row) if row else None
 
 
-def list_accounts(query: ListQuery) -> tuple[list[Account], int]:
-    """A page of the live accounts and the number of all, narrowed and ordered by the keys of LISTING.
+def list_accounts(actor: Actor, query: ListQuery) -> tuple[list[Account], int]:
+    """A page of the live accounts and the number of all, narrowed and ordered by the keys of LISTING; nothing for who may
+    not list them.
 
     Two SQL statements. Raises BadRequest for a value a column can't have.
     """
-    found = LISTING.narrow(_live(), query)
+    found = LISTING.narrow(_reachable(actor, Action.LIST), query)
     return [Account(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)], total(found)
+
+
+def search_names(actor: Actor, query: ListQuery) -> tuple[list[tuple[int, str]], int]:
+    """A page of ids and names of live accounts, for whoever is logged in: they make members of them. As list_accounts."""
+    found = LISTING.narrow(_live().none() if actor.is_anonymous else _live(), query)
+    return list(LISTING.page(found, query).values_list("id", "username")), total(found)
 
 
 def first_sysadmin_id() -> int:
@@ -79,6 +88,12 @@ def first_sysadmin_id() -> int:
 def account_exists(*, username: str = "", email: str = "") -> bool:
     """Whether a live account has this name, or this address."""
     return (_live().filter(username=username) if username else _live().filter(email=email)).exists()
+
+
+def _reachable(actor: Actor, action: Action, *, own: bool = False) -> "QuerySet[User, User]":
+    if evaluate(actor, Resource.USER, action):
+        return _live()
+    return _live().filter(pk=actor.user_id) if own else _live().none()
 
 
 def _live() -> "QuerySet[User, User]":

@@ -1,6 +1,6 @@
 """From an event to what the audit log says of it, in Harbor's words. Pure but for Event's type."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,17 +12,17 @@ LOGIN = "login"
 LOGOUT = "logout"
 
 _OPERATIONS = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
-# segment of an API path: what the log calls the thing; the last one in a path counts
+# collection in an API path: what the log calls a thing of it; the last one in a path counts
 _TYPES = {
     "projects": "project", "members": "member", "metadatas": "metadata", "users": "user", "usergroups": "user-group",
-    "tokens": "personal-token",
+    "tokens": "personal-token", "roles": "role", "secrets": "robot-secret", "trash": "trash",
     "robots": "robot", "labels": "label", "quotas": "quota", "configurations": "configuration",
     "repositories": "repository", "artifacts": "artifact", "tags": "tag", "immutabletagrules": "immutable-tag",
     "retentions": "tag-retention", "CVEAllowlist": "cve-allowlist", "gc": "garbage-collection",
     "purgeaudit": "purge-audit", "schedules": "schedule", "registries": "registry", "replication": "replication",
     "webhook": "notification-policy", "scanners": "scanner", "scan": "scan", "preheat": "preheat-policy",
 }  # fmt: skip
-# what changes these publishes an event of its own, wherever it comes from
+# what changes these publishes an event of its own, wherever it comes from; so does what is taken out of the trash
 _TOLD_BY_EVENTS = frozenset({"repository", "artifact", "tag"})
 _MAX_NAME = 1024
 
@@ -107,20 +107,34 @@ def _api_write(event: Event, payload: Mapping[str, Any]) -> Entry | None:
     """A request of the REST API. The name the body gave a new thing, or the view's own, else the path."""
     path = str(payload["path"])
     segments = path.strip("/").split("/")
-    known = [segment for segment in segments if segment in _TYPES]
-    resource_type = _TYPES[known[-1]] if known else segments[0]
+    resource_type = _type_of(segments)
     is_success = payload["status"] < 400
-    if is_success and resource_type in _TOLD_BY_EVENTS:
+    is_told = resource_type in _TOLD_BY_EVENTS or (resource_type == "trash" and payload["method"] == "POST")
+    if is_success and is_told:
         return None
     name = payload.get("resource") or path
-    project: str | int | None = None
-    if segments[0] == "projects":
+    project: str | int | None = payload.get("project")
+    if project is None and segments[0] == "projects":
         text = segments[1] if len(segments) > 1 else payload.get("resource")
         project = int(text) if text and text.isdigit() and len(text) < 19 and not payload.get("by_name") else text
     return _entry(
         event, _OPERATIONS[payload["method"]], resource_type, str(name),
         project=project, is_success=is_success, detail="" if is_success else f"status {payload['status']}",
     )  # fmt: skip
+
+
+def _type_of(segments: Sequence[str]) -> str:
+    """What the log calls the thing a path names. What follows a collection is a name and never looked at: a project may
+    be called `users`."""
+    found, place = [], 0
+    while place < len(segments):
+        is_collection = segments[place] in _TYPES
+        if is_collection:
+            found.append(segments[place])
+        place += 2 if is_collection else 1
+    if found == ["usergroups", "members"]:
+        return _TYPES["usergroups"]
+    return _TYPES[found[-1]] if found else segments[0]
 
 
 _BY_TOPIC: Mapping[str, Callable[[Event, Mapping[str, Any]], Entry | None]] = {

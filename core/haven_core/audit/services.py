@@ -17,9 +17,11 @@ MAX_TEXT = 255
 
 
 def record_api_write(
-    origin: Origin, *, method: str, path: str, status: int, body: Any, resource: str = "", by_name: bool = False
-) -> None:
-    """A request of the REST API that meant to change something, after its answer was made. path: below /api/v2.0.
+    origin: Origin, *, method: str, path: str, status: int, body: Any, resource: str = "", project: int | None = None,
+    by_name: bool = False,
+) -> None:  # fmt: skip
+    """A request of the REST API that meant to change something, after its answer was made. path: below /api/v2.0. project:
+    its id, where the path doesn't name it.
 
     Only the name that `body` gives a new thing is kept of it: the rest may hold secrets. Never raises for the database:
     the change is made, its answer must go out; the server's log has the line then.
@@ -28,7 +30,7 @@ def record_api_write(
     _try_to_publish(
         API_WRITE,
         by=origin.name, address=origin.address, method=method, path=path[:1000], status=status,
-        resource=name, by_name=by_name,
+        resource=name, project=project, by_name=by_name,
     )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def _storage(value: int) -> str:
 
 def _event_types(text: str) -> str:
     unknown = [word for word in split_words(text) if word not in EVENT_TYPES]
-    return f"names an unknown event type: {unknown[0]}" if unknown else ""
+    return f"must be event types of /auditlog-exts/events, joined by commas; {unknown[0]!a} is none" if unknown else ""
 
 
 def _endpoint(text: str) -> str:
@@ -109,7 +109,9 @@ def _json_object(text: str) -> str:
 
 
 def _robot_prefix(text: str) -> str:
-    return "" if text and len(text) <= 32 and text.isprintable() and ":" not in text else "must have 1 to 32 characters"
+    if text and len(text) <= 32 and text.isprintable() and ":" not in text:
+        return ""
+    return "must have 1 to 32 printable characters, and no colon"
 
 
 def split_words(text: str) -> list[str]:

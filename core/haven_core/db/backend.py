@@ -25,7 +25,7 @@ _thread = threading.local()  # connections belong to threads, and so do their pr
 
 def is_postgresql() -> bool:
     """Whether this process talks to PostgreSQL (else SQLite)."""
-    return _database().vendor == "postgresql"
+    return thread_connection().vendor == "postgresql"
 
 
 def make_constraints_immediate(**_: Any) -> None:
@@ -78,7 +78,7 @@ def sql(text: str, *parameters: Any) -> list[Row]:
     The driver's own cursor is used, because Django's wrappers cost several times an indexed SELECT; they are back
     whenever somebody counts or wraps statements. Raises django.db's exceptions either way.
     """
-    database = _database()
+    database = thread_connection()
     values = [adapt(parameter) for parameter in parameters]
     if database.queries_logged or database.execute_wrappers:
         with database.cursor() as wrapped:
@@ -93,7 +93,7 @@ def prepared(text: str, *parameters: Any) -> list[Row]:
     Planning the joins behind a tag costs ten times their execution. The types of the parameters must follow from the
     statement. Where a pooler gives each transaction another server connection the statement runs unprepared.
     """
-    database = _database()
+    database = thread_connection()
     if database.vendor != "postgresql" or database.queries_logged or database.execute_wrappers:
         return sql(text, *parameters)
     _connect(database)
@@ -111,7 +111,7 @@ def prepared(text: str, *parameters: Any) -> list[Row]:
         return sql(text, *parameters)
 
 
-def _database() -> BaseDatabaseWrapper:
+def thread_connection() -> BaseDatabaseWrapper:
     """This thread's connection wrapper, which never changes; Django's own look-up costs as much as an indexed SELECT."""
     database: BaseDatabaseWrapper | None = getattr(_thread, "database", None)
     if database is None:
@@ -172,7 +172,7 @@ def writers_turn() -> Iterator[None]:
 
 def _database_file() -> str | None:
     """SQLite's file; None with PostgreSQL, and in memory."""
-    database = _database()
+    database = thread_connection()
     path = str(database.settings_dict["NAME"])
     return None if database.vendor == "postgresql" or "mode=memory" in path else path
 
@@ -190,15 +190,22 @@ def _turn_file(path: str) -> int:
 def commit_without_sync() -> Iterator[None]:
     """Around a transaction of transactions.write_transaction: SQLite's COMMIT does not wait for the disk, see sync().
     Whatever writes without it waits inside, as SQLite does by itself."""
-    database = _database()
+    database = thread_connection()
     if database.vendor == "postgresql" or database.in_atomic_block:  # the latter within the transaction of a test
         yield
         return
-    _run(database, "PRAGMA synchronous = NORMAL", [])
+    _set_synchronous(database, "NORMAL")
     try:
         yield
     finally:
-        _run(database, "PRAGMA synchronous = FULL", [])
+        _set_synchronous(database, "FULL")
+
+
+def _set_synchronous(database: BaseDatabaseWrapper, level: str) -> None:
+    """Straight on the driver: this comes twice with every write."""
+    _connect(database)
+    with database.wrap_database_errors:
+        database.connection.execute(f"PRAGMA synchronous = {level}")
 
 
 def relax_this_commit() -> None:
@@ -242,7 +249,7 @@ def placeholders(values: Collection[Any]) -> str:
 def adapt(value: Any) -> Any:
     """A parameter as the driver takes it: times and UUIDs differ between the databases."""
     if isinstance(value, datetime):
-        return _database().ops.adapt_datetimefield_value(value)
+        return thread_connection().ops.adapt_datetimefield_value(value)
     return value.hex if isinstance(value, UUID) and not is_postgresql() else value
 
 
@@ -276,7 +283,7 @@ def insert(
     on_conflict is the SQL after ON CONFLICT, such as "DO NOTHING": then only rows really inserted are returned, which
     bulk_create(ignore_conflicts=True) can't tell. Returned values are raw: ids and numbers only.
     """
-    database = _database()
+    database = thread_connection()
     fields, head, one = _insertion(model, tuple(names))
     tail = (f" ON CONFLICT {on_conflict}" if on_conflict else "") + f" RETURNING {', '.join(returning)}"
     result: list[Row] = []

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError
 
+from haven_core.db.backend import thread_connection
 from haven_core.errors import DatabaseUnavailable
 
 REST_SECONDS = 0.1  # a thousand times what asking costs
@@ -24,14 +25,14 @@ def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T
     """
     if not is_repeatable:
         _drop_dead_connection()
-    was_connected = connection.connection is not None
+    was_connected = thread_connection().connection is not None
     try:
         return function()
     except (DatabaseError, InterfaceError) as error:
         if not is_unavailable(error):
             raise
         _drop_dead_connection()
-        if is_repeatable and was_connected and connection.connection is None:
+        if is_repeatable and was_connected and thread_connection().connection is None:
             return on_live_connection(function, is_repeatable=False)
         _log.error("database unavailable: %s", str(error).strip().partition("\n")[0])
         raise DatabaseUnavailable from error
@@ -49,9 +50,11 @@ def is_unavailable(error: BaseException) -> bool:
     server's death in the middle of a statement a plain DatabaseError."""
     if isinstance(error, (OperationalError, InterfaceError)):
         return True
-    return isinstance(error, DatabaseError) and (connection.connection is None or not connection.is_usable())
+    return isinstance(error, DatabaseError) and (
+        thread_connection().connection is None or not thread_connection().is_usable()
+    )
 
 
 def _drop_dead_connection() -> None:
-    if connection.connection is not None and not connection.is_usable():
-        connection.close()
+    if thread_connection().connection is not None and not thread_connection().is_usable():
+        thread_connection().close()

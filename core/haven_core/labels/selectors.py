@@ -1,11 +1,14 @@
-"""Reading labels. Who may see those of a project is the caller's to ask; the global ones are everybody's."""
+"""Reading labels, those of a project for who may list them; the global ones are everybody's."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from haven_core.db.lists import Column, Kind, Listing, total
+from haven_core.domain.actor import Actor
 from haven_core.domain.conditions import ListQuery
 from haven_core.labels.models import Label
+from haven_core.rbac.access import projects_allowing
+from haven_core.rbac.permissions import Action, Permission, Resource
 
 LISTING = Listing(
     filters={
@@ -35,14 +38,19 @@ class LabelView:
     updated_at: datetime
 
 
-def list_labels(project_id: int | None, query: ListQuery) -> tuple[list[LabelView], int]:
-    """A page of the labels of a project, or of the global ones, and the number of all. Two statements."""
-    labels = Label.objects.filter(project=None) if project_id is None else Label.objects.filter(project_id=project_id)
+def list_labels(actor: Actor, project_id: int | None, query: ListQuery) -> tuple[list[LabelView], int]:
+    """A page of the labels of a project, or of the global ones, and the number of all; none of a project where the actor
+    may not list them. Two statements, and one more for who is somebody but no system administrator."""
+    if project_id is None:
+        labels = Label.objects.filter(project=None)
+    else:
+        allowing = projects_allowing(actor, Permission(Resource.LABEL, Action.LIST))
+        labels = Label.objects.filter(project_id=project_id, project__in=allowing)
     found = LISTING.narrow(labels, query)
     return [LabelView(*row) for row in LISTING.page(found, query).values_list(*_COLUMNS)], total(found)
 
 
 def find_label(label_id: int) -> LabelView | None:
-    """A label by id, unless its project is deleted."""
+    """A label by id, unless its project is deleted. Who may see it is the caller's to ask."""
     row = Label.objects.filter(id=label_id, project__deleted_at=None).values_list(*_COLUMNS).first()
     return LabelView(*row) if row else None

@@ -1,4 +1,4 @@
-"""Reading the members of a project. The caller has been let in (rbac.permissions.require)."""
+"""Reading the members of a project, for who may."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from haven_core.db.lists import Column, Listing, total
 from haven_core.domain.conditions import ListQuery
 from haven_core.domain.roles import CUSTOM_ROLE_BASE, NAMES, Role
 from haven_core.projects.models import ProjectMember
+from haven_core.projects.selectors import ProjectView
+from haven_core.rbac.permissions import Action, Permission, Resource
 
 LISTING = Listing(filters={"entityname": Column("entity_name")}, sorts={}, order=("entity_name", "id"))
 
@@ -28,19 +30,22 @@ class Member:
     role_name: str
 
 
-def list_members(project_id: int, query: ListQuery) -> tuple[list[Member], int]:
-    """A page of the members, by name, and the number of all, narrowed by the keys of LISTING. Two SQL statements."""
-    found = LISTING.narrow(_members(project_id), query)
+def list_members(project: ProjectView, query: ListQuery) -> tuple[list[Member], int]:
+    """A page of the members, by name, and the number of all, narrowed by the keys of LISTING; nobody for who may not list
+    them. Two SQL statements."""
+    may_list = Permission(Resource.MEMBER, Action.LIST) in project.permissions
+    members = _members(project.project_id)
+    found = LISTING.narrow(members if may_list else members.none(), query)
     return list(_read(LISTING.page(found, query))), total(found)
 
 
 def find_member(project_id: int, member_id: int) -> Member | None:
-    """One membership of this project."""
+    """One membership of this project. The caller has been let in (rbac.permissions.require)."""
     return next(_read(_members(project_id).filter(pk=member_id)), None)
 
 
 def member_counts(project_id: int) -> dict[int, int]:
-    """Members by role id, for a project's summary; people and groups. One SQL statement."""
+    """Members by role id, for a project's summary; people and groups. The caller may list them. One SQL statement."""
     rows = (
         ProjectMember.objects.filter(project_id=project_id)
         .values("role", "custom_role_id")

@@ -147,6 +147,7 @@ BY_ROLE = {
 }
 PUBLIC = frozenset(permission for permission, letters in _cells(_MATRIX) if "P" in letters)
 PROJECT_PERMISSIONS = frozenset(permission for permission, _ in _cells(_MATRIX))
+WITHOUT_ROLE = PROJECT_PERMISSIONS.difference(*BY_ROLE.values())
 SYSTEM_PERMISSIONS = frozenset(permission for permission, _ in _cells(_SYSTEM))
 
 

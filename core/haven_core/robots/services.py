@@ -1,7 +1,8 @@
 """Changing robots. Slow hashes are made before a transaction begins; caches of this process follow after COMMIT.
 
 Locks, in this order: project (KEY SHARE), robot (NO KEY UPDATE by its UPDATE), robot_permission and robot_secret, outbox.
-Whether the caller may is asked by the view (robots.access); how much a robot may pass on is asked here.
+Whether the caller may is asked by the view (robots.access); how much they may pass on is asked here
+(robots.passing_on).
 """
 
 from collections.abc import Mapping
@@ -15,13 +16,14 @@ from django.utils import timezone
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.domain.actor import Actor
-from haven_core.domain.rights import Permission, Rights
-from haven_core.errors import BadRequest, Conflict, Denied, NotFound
+from haven_core.domain.rights import Permission
+from haven_core.errors import BadRequest, Conflict, NotFound
 from haven_core.events.outbox import publish
 from haven_core.projects.models import Project
 from haven_core.robots.actors import forget_robots
 from haven_core.robots.models import Robot, RobotPermission, RobotSecret
 from haven_core.robots.names import login_name
+from haven_core.robots.passing_on import check_within
 from haven_core.robots.secrets import generate_secret, hash_chosen, hash_generated
 from haven_core.robots.specs import EVERY_PROJECT, SYSTEM_LEVEL, PermissionSpec, RobotSpec, check_spec, expiry
 
@@ -51,8 +53,8 @@ class NewSecret:
 def create_robot(actor: Actor, spec: RobotSpec) -> CreatedRobot:
     """Create a robot. One transaction.
 
-    Raises BadRequest (check_spec), NotFound for a project that is not there, Denied when a robot would pass on more than
-    its own rights, Conflict when the name is taken: decided by the unique constraint.
+    Raises BadRequest (check_spec), NotFound for a project that is not there, Denied when somebody would pass on more than
+    their own rights, Conflict when the name is taken: decided by the unique constraint.
     """
     check_spec(spec)
     secret = generate_secret()
@@ -60,7 +62,7 @@ def create_robot(actor: Actor, spec: RobotSpec) -> CreatedRobot:
     def write() -> CreatedRobot:
         now = timezone.now()
         projects = _projects(spec.permissions)
-        _check_subset(actor, spec.permissions, projects)
+        check_within(actor, _rows(spec.permissions, projects))
         values = {
             "project": projects[spec.project] if spec.project else None,
             "name": spec.name,
@@ -99,7 +101,7 @@ def update_robot(actor: Actor, robot_id: int, spec: RobotSpec, *, name: str) -> 
     def write() -> None:
         now = timezone.now()
         projects = _projects(spec.permissions)
-        _check_subset(actor, spec.permissions, projects)
+        check_within(actor, _rows(spec.permissions, projects))
         rows = backend.locked(
             Robot.objects.filter(pk=robot_id).values_list("project_id", "duration_days", "is_disabled"), "NO KEY UPDATE"
         )
@@ -108,13 +110,7 @@ def update_robot(actor: Actor, robot_id: int, spec: RobotSpec, *, name: str) -> 
         if rows[0][0] != (projects[spec.project] if spec.project else None):
             raise BadRequest("cannot update the project id of robot")
         created_at = Robot.objects.values_list("created_at", flat=True).get(pk=robot_id)
-        stored = {
-            (scope, project_id, *map(tuple, access))
-            for scope, project_id, access in RobotPermission.objects.filter(robot_id=robot_id).values_list(
-                "scope", "project_id", "access"
-            )
-        }
-        wanted = {(scope, project_id, *access) for scope, project_id, access in _rows(spec.permissions, projects)}
+        stored, wanted = set(_stored(robot_id)), set(_rows(spec.permissions, projects))
         is_changed = stored != wanted or tuple(rows[0][1:]) != (spec.duration_days, spec.is_disabled)
         Robot.objects.filter(pk=robot_id).update(
             description=spec.description,
@@ -137,7 +133,8 @@ def replace_secret(actor: Actor, robot_id: int, chosen: str = "") -> str:
     """Give a robot one new secret, the `chosen` one or a generated one that is returned ('' for a chosen one).
 
     Every other secret, and every token made under one, is worthless from here on, in other processes within
-    actors.STALENESS_SECONDS. Raises BadRequest for a chosen one that breaks the rule, NotFound.
+    actors.STALENESS_SECONDS. Raises BadRequest for a chosen one that breaks the rule, NotFound, Denied when the robot may
+    more than the caller, who would be it by its secret.
     """
     secret = "" if chosen else generate_secret()
     stored = hash_chosen(chosen) if chosen else hash_generated(secret)
@@ -145,6 +142,7 @@ def replace_secret(actor: Actor, robot_id: int, chosen: str = "") -> str:
     def write() -> None:
         now = timezone.now()
         project_id = _touch(robot_id, now, ends_tokens=True)
+        check_within(actor, _stored(robot_id))
         RobotSecret.objects.filter(robot_id=robot_id).delete()
         _add_secret(robot_id, stored, now)
         publish("robot.secret_replaced", now, robot_id=robot_id, project_id=project_id, by=actor.name)
@@ -158,7 +156,8 @@ def add_secret(actor: Actor, robot_id: int, *, overlap: timedelta) -> NewSecret:
     """Give a robot a further, generated secret; the ones it has end after `overlap`, those that end sooner stay so.
 
     With them all clients can be moved to the new one without a pause. Tokens stay good: their robot is.
-    Raises BadRequest for an overlap beyond MAX_OVERLAP, Conflict with MAX_LIVE_SECRETS alive, NotFound.
+    Raises BadRequest for an overlap beyond MAX_OVERLAP, Conflict with MAX_LIVE_SECRETS alive, NotFound, Denied as
+    replace_secret().
     """
     if not timedelta() < overlap <= MAX_OVERLAP:
         raise BadRequest(f"the overlap must be more than 0 and at most {MAX_OVERLAP.days} days")
@@ -167,6 +166,7 @@ def add_secret(actor: Actor, robot_id: int, *, overlap: timedelta) -> NewSecret:
     def write() -> NewSecret:
         now = timezone.now()
         project_id = _touch(robot_id, now, ends_tokens=False)
+        check_within(actor, _stored(robot_id))
         own = RobotSecret.objects.filter(robot_id=robot_id)
         own.filter(expires_at__lte=now).delete()
         if own.count() >= MAX_LIVE_SECRETS:
@@ -245,20 +245,6 @@ def _projects(permissions: tuple[PermissionSpec, ...]) -> Mapping[str, int]:
     return found
 
 
-def _check_subset(actor: Actor, permissions: tuple[PermissionSpec, ...], projects: Mapping[str, int]) -> None:
-    """A robot passes on no more than it has. Raises Denied."""
-    if not actor.is_robot:
-        return
-    rows = {project_id or scope: frozenset(access) for scope, project_id, access in _rows(permissions, projects)}
-    asked = Rights(
-        system=rows.pop("system", frozenset()),
-        everywhere=rows.pop("all", frozenset()),
-        projects={place: access for place, access in rows.items() if isinstance(place, int)},
-    )
-    if not actor.rights.cover(asked):
-        raise Denied("permission scope is invalid. It must be equal to or more restrictive than the creator robot's")
-
-
 def _rows(
     permissions: tuple[PermissionSpec, ...], projects: Mapping[str, int]
 ) -> list[tuple[str, int | None, tuple[Permission, ...]]]:
@@ -273,6 +259,12 @@ def _rows(
             place = ("project", projects[one.namespace])
         places[place] = places.get(place, frozenset()) | one.access
     return [(scope, project_id, tuple(sorted(access))) for (scope, project_id), access in places.items()]
+
+
+def _stored(robot_id: int) -> list[tuple[str, int | None, tuple[Permission, ...]]]:
+    """What _rows() made of the robot's permissions."""
+    rows = RobotPermission.objects.filter(robot_id=robot_id).values_list("scope", "project_id", "access")
+    return [(scope, project_id, tuple((one[0], one[1]) for one in access)) for scope, project_id, access in rows]
 
 
 def _grant(robot_id: int, permissions: tuple[PermissionSpec, ...], projects: Mapping[str, int]) -> None:

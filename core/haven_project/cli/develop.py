@@ -14,8 +14,8 @@ MOST_PROCESSES = 4  # each has a stack of its own
 
 
 def test(options: argparse.Namespace) -> int:
-    """Provide what the tests need, then run them: all of them in a process more than there are cores, as many wait for
-    a server or a disk, and those that somebody named in one, which starts faster and shows more. Exit code: pytest's."""
+    """Provide what the tests need, then run them: the quick ones, the slow ones, or all; those that somebody named
+    whether they are slow or not. Exit code: pytest's."""
     if not (ROOT / "tests").is_dir():
         print("haven: `haven test` works in a checkout of Haven", file=sys.stderr)
         return UNUSABLE
@@ -23,14 +23,27 @@ def test(options: argparse.Namespace) -> int:
     provided = subprocess.run([sys.executable, str(ROOT / "tests/support/provision.py")], cwd=ROOT, check=False)
     if provided.returncode != 0:
         return provided.returncode
-    markers = [] if options.long else ["-m", "not long"]
+    selection = _selection(options, is_named=bool(arguments))
     environment = {**os.environ, "HAVEN_DATA_DIR": str(ROOT / ".cache" / "test-data")}
-    processes = min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
-    is_spread = processes > 1 and not (arguments or options.long)
-    # the order is that of tests/support/order.py
-    spread = ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"] if is_spread else []
-    command = [sys.executable, "-m", "pytest", *markers, *spread, *arguments]
+    spread = [] if arguments or options.long else _spread()
+    command = [sys.executable, "-m", "pytest", *selection, *spread, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _selection(options: argparse.Namespace, *, is_named: bool) -> list[str]:
+    """Which of the markers of pyproject.toml."""
+    if options.long:
+        return []
+    if options.slow:
+        return ["-m", "slow and not long"]
+    return ["-m", "not long" if is_named else "not long and not slow"]
+
+
+def _spread() -> list[str]:
+    """In a process more than there are cores, as many tests wait for a server or a disk; in the order of
+    tests/support/order.py. Tests by name run in one, which starts faster and shows more."""
+    processes = min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
+    return ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"] if processes > 1 else []
 
 
 def check(_: argparse.Namespace) -> int:

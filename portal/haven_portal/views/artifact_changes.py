@@ -131,7 +131,10 @@ class Labels(ArtifactPage):
     def _offered(self) -> list[LabelView]:
         """Those of the project, then the global ones."""
         query = ListQuery((Condition("name", Match.CONTAINS, ("",)),), order=("name",), limit=_MOST)
-        return [*list_labels(self.project.project_id, query)[0], *list_labels(None, query)[0]]
+        return [
+            *list_labels(self.actor, self.project.project_id, query)[0],
+            *list_labels(self.actor, None, query)[0],
+        ]
 
 
 class RemoveLabel(ArtifactPage):

@@ -56,7 +56,7 @@ class LabelPage(Page, ABC):
     def show(self, form: LabelForm | None = None, status: int = 200, editing: LabelView | None = None) -> HttpResponse:
         """The list, with a dialog for a new one or for the one that is edited."""
         state = ListState.of(self.request, sorts=("name", "creation_time"), default="name", filters=("q",))
-        labels, state.total = list_labels(self.label_project_id, state.query(*state.contains("q", "name")))
+        labels, state.total = list_labels(self.actor, self.label_project_id, state.query(*state.contains("q", "name")))
         rows = [(label, self.label_url(2, label.id), self.label_url(3, label.id)) for label in labels]
         return self.render(
             self.label_template,

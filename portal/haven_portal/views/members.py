@@ -7,11 +7,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from haven_core.accounts.selectors import list_accounts
+from haven_core.accounts.selectors import search_names
 from haven_core.domain.conditions import Condition, ListQuery, Match
 from haven_core.domain.roles import BY_STRENGTH, NAMES, Role
 from haven_core.errors import Conflict, Forbidden, HavenError, NotFound
-from haven_core.groups.selectors import list_groups
+from haven_core.groups.selectors import search_groups
 from haven_core.members.selectors import Member, find_member, list_members
 from haven_core.members.services import Candidate, add_member, change_role, remove_member
 from haven_core.rbac.permissions import Action, Resource
@@ -54,7 +54,7 @@ class MemberPage(ProjectPage):
     def show(self, form: MemberForm | None = None, status: int = 200) -> HttpResponse:
         """The list, with the dialog for somebody new."""
         state = ListState.of(self.request, sorts=(), filters=("q",))
-        members, state.total = list_members(self.project.project_id, state.query(*state.contains("q", "entityname")))
+        members, state.total = list_members(self.project, state.query(*state.contains("q", "entityname")))
         roles = self.givable_roles()
         return self.render(
             "project/members.html",
@@ -131,13 +131,12 @@ class Candidates(ProjectPage):
         text = request.GET.get("name", "").replace("\0", "").strip()[:255]
         names: list[str] = []
         if text and request.GET.get("kind") == "group":
-            groups, _total = list_groups(
-                ListQuery((Condition("group_name", Match.CONTAINS, (text,)),), limit=_CANDIDATES)
-            )
+            query = ListQuery((Condition("group_name", Match.CONTAINS, (text,)),), limit=_CANDIDATES)
+            groups, _total = search_groups(self.actor, query)
             names = [group.name for group in groups]
         elif text:
             query = ListQuery((Condition("username", Match.CONTAINS, (text,)),), ("username",), limit=_CANDIDATES)
-            names = [account.username for account in list_accounts(query)[0]]
+            names = [name for _id, name in search_names(self.actor, query)[0]]
         return self.render("project/candidates.html", names=names)
 
 

@@ -79,18 +79,21 @@ def start_upload(*, repository_id: int, owner: str, algorithm: str = "sha256") -
     return OpenUpload(upload_id, repository_id, key, Upload.OPEN, owner, algorithm, 0, None, None, 0, None, now)
 
 
-def find_upload(*, upload_id: UUID, repository_id: int, owner: str) -> OpenUpload:
-    """The session, open or committed. Raises UploadUnknown when it is missing or cancelled, and just so when it
-    belongs to another repository or owner: an id that leaked is worth nothing. Takes no lock."""
-    rows = backend.sql(
-        "SELECT coalesce(o.storage_key, ''), u.state, u.algorithm, u.received_bytes, u.prefix_digest, u.staging, "
-        "u.version, u.digest, u.created_at FROM upload u LEFT JOIN storage_object o ON o.id = u.object_id "
-        "WHERE u.id = %s AND u.repository_id = %s AND u.owner = %s AND u.state <> 'cancelled'",
-        upload_id, repository_id, owner,
+def find_upload(*, upload_id: UUID, repository: str, owner: str) -> OpenUpload:
+    """The session, open or committed, in the live repository 'project/name'. Raises UploadUnknown when it is missing or
+    cancelled, and just so when it belongs to another repository or owner: an id that leaked is worth nothing. Takes no
+    lock."""
+    rows = backend.prepared(
+        "SELECT u.repository_id, coalesce(o.storage_key, ''), u.state, u.algorithm, u.received_bytes, u.prefix_digest, "
+        "u.staging, u.version, u.digest, u.created_at FROM upload u "
+        "JOIN repository r ON r.id = u.repository_id AND r.deleted_at IS NULL "
+        "LEFT JOIN storage_object o ON o.id = u.object_id "
+        "WHERE u.id = %s AND r.full_name = %s AND u.owner = %s AND u.state <> 'cancelled'",
+        upload_id, repository, owner,
     )  # fmt: skip
     if not rows:
         raise UploadUnknown
-    key, state, algorithm, received, prefix, staging, version, digest, created_at = rows[0]
+    repository_id, key, state, algorithm, received, prefix, staging, version, digest, created_at = rows[0]
     return OpenUpload(
         upload_id, repository_id, key, state, owner, algorithm, received,
         decode_digest(prefix) if prefix else None, json.loads(staging) if staging else None, version,

@@ -165,10 +165,9 @@ def _find(here: _Here, ref: str) -> OpenUpload:
         upload_id = UUID(ref)
     except ValueError:
         raise UploadUnknown(ref[:64]) from None
-    found = selectors.find_repository(here.project, here.repository)
-    if found is None or str(upload_id) != ref:
+    if str(upload_id) != ref:
         raise UploadUnknown(ref[:64])
-    upload = service.find_upload(upload_id=upload_id, repository_id=found.id, owner=here.owner)
+    upload = service.find_upload(upload_id=upload_id, repository=here.name, owner=here.owner)
     claims = here.identity.claims
     if here.identity.expired and claims is not None and not _began(upload, claims):
         raise Challenge(here.request, [scope(here.name, PUSH)], "invalid_token")
@@ -245,7 +244,7 @@ def _range_refusal(here: _Here, upload: OpenUpload) -> Response | None:
 
 def _now(here: _Here, upload: OpenUpload) -> OpenUpload:
     """The session as the request that was first has left it."""
-    return service.find_upload(upload_id=upload.id, repository_id=upload.repository_id, owner=here.owner)
+    return service.find_upload(upload_id=upload.id, repository=here.name, owner=here.owner)
 
 
 def _with_status(here: _Here, upload: OpenUpload, response: Response) -> Response:

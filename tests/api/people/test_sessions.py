@@ -211,3 +211,15 @@ def test_self_registration(browser: Browser, api: Any, monkeypatch: pytest.Monke
     assert not User.objects.get(username="ann").is_sysadmin
     assert browser.send("POST", "/c/userExists", "target=email&value=ann@example.com").json() is True
     assert_error(browser.send("POST", "/c/userExists", "target=password&value=x"), 400, "BAD_REQUEST")
+
+
+def test_who_may_create_users_may_while_strangers_register_themselves(
+    users: dict[str, int], api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    permission = {"kind": "system", "namespace": "/", "access": [{"resource": "user", "action": "create"}]}
+    body = {"name": "hr", "level": "system", "duration": -1, "permissions": [permission]}
+    robot = api("POST", "/robots", body, user="root").json()
+    new = {"username": "ann", "realname": "Ann", "email": "ann@example.com", "password": "Another1horse"}
+    monkeypatch.setattr(policy, "self_registration", lambda: True)
+    assert_error(api("POST", "/users", new, user="stranger"), 403, "FORBIDDEN")
+    assert api("POST", "/users", new, user=robot["name"], password=robot["secret"]).status_code == 201

@@ -40,6 +40,17 @@ def test_defaults(api: Call, users: dict[str, int]) -> None:
     assert body["oidc_extra_redirect_parms"]["value"] == "{}"
 
 
+def test_every_key_has_a_type_and_takes_its_default(api: Call, users: dict[str, int]) -> None:
+    assert [key.problem(key.default) for key in KEYS.values() if key.problem(key.default)] == []
+    wrong = {name: 1 if isinstance(key.default, str) else "1" for name, key in KEYS.items()}
+    refused = api("PUT", "/configurations", wrong, user="root")
+    assert_error(refused, 422, "UNPROCESSABLE_ENTITY")
+    assert [name for name in KEYS if f"{name}: has another type" not in refused.json()["errors"][0]["message"]] == []
+    assert not Setting.objects.exists()
+    ok(api("PUT", "/configurations", {name: key.default for name, key in KEYS.items()}, user="root"))
+    assert Setting.objects.count() == len(KEYS)
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_only_administrators(api: Call, users: dict[str, int], method: str) -> None:
     body = {"read_only": True} if method == "PUT" else None

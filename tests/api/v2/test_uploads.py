@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 
@@ -331,7 +332,12 @@ def test_an_upload_over_quota_is_denied_and_leaves_nothing(
     with backstage.nothing_stored(project, sessions=1):
         location = begin(client, repository)
         answer = check(client.finish_upload(location, DIGEST, DATA), 403, "DENIED")
-        assert "quota" in answer.text or "limit" in answer.text
+        [error] = answer.json()["errors"]
+        assert re.fullmatch(
+            r"adding [0-9.]+ [KM]?i?B of storage resource, which when updated to current usage of 0 B "
+            r"will exceed the configured upper limit of 1000 B",
+            error["message"],
+        )
         begin(client, repository)
         check(client.head_blob(repository, DIGEST), 404)
         check(client.post_blob(repository, DIGEST, DATA), 403, "DENIED")

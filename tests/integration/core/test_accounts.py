@@ -6,6 +6,7 @@ from haven_core.accounts.credentials import verify_basic
 from haven_core.accounts.models import User
 from haven_core.accounts.selectors import find_account
 from haven_core.accounts.services import create_user, deactivate, ensure_admin, generate_password, set_password
+from haven_core.domain.actor import Actor
 from haven_core.errors import BadRequest, Conflict, NotFound
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -15,7 +16,7 @@ PASSWORD = "Correct1horse"
 
 def test_create_and_find() -> None:
     user_id = create_user(username="ann", password=PASSWORD, email="ann@example.com", realname="Ann")
-    account = find_account(user_id)
+    account = find_account(Actor("user", user_id, "ann", is_sysadmin=False), user_id)
     assert account is not None
     assert (account.username, account.email, account.realname, account.is_sysadmin) == (
         "ann", "ann@example.com", "Ann", False,

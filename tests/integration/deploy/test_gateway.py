@@ -99,13 +99,15 @@ def test_headers_with_underscores_are_dropped(gateway):
 
 
 def test_request_id_is_passed_on_or_made(gateway):
-    own = gateway.ask("/v2/", X_Request_Id="0123abcd-trace")
+    for sent in ("0123abcd-trace", "abc-1:2.3_4", "1", "a" * 128):  # what the API takes, and says it takes
+        own = gateway.ask("/v2/", X_Request_Id=sent)
+        assert own.headers.get_all("X-Request-Id") == [sent]
+        assert own.json()["environ"]["HTTP_X_REQUEST_ID"] == sent
     made = gateway.ask("/v2/")
     replaced = gateway.ask("/v2/", X_Request_Id='bad"id with spaces')
+    too_long = gateway.ask("/v2/", X_Request_Id="a" * 129)
 
-    assert own.headers.get_all("X-Request-Id") == ["0123abcd-trace"]
-    assert own.json()["environ"]["HTTP_X_REQUEST_ID"] == "0123abcd-trace"
-    for answer in (made, replaced):
+    for answer in (made, replaced, too_long):
         (identifier,) = answer.headers.get_all("X-Request-Id")
         assert len(identifier) == 32
         assert answer.json()["environ"]["HTTP_X_REQUEST_ID"] == identifier

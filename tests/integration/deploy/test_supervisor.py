@@ -59,6 +59,17 @@ def test_output_goes_to_private_log_files(start_stack):
     assert list(tail_logs(stack.data_dir, names=["broker"])) == [("broker", "broker is here")]
 
 
+def test_background_work_stands_back(start_stack):
+    """Behind what the others do: as a process, and as a session where the kernel weighs those."""
+    stack = start_stack(BROKER, {"name": "worker", "options": ["workers=1"], "niceness": 10})
+    stack.wait_ready()
+    pids = {process.name: process.pid for process in control.read_status(stack.data_dir).processes}
+
+    assert os.getpriority(os.PRIO_PROCESS, pids["worker"]) - os.getpriority(os.PRIO_PROCESS, pids["broker"]) == 10
+    autogroup = Path(f"/proc/{pids['worker']}/autogroup")
+    assert not autogroup.exists() or autogroup.read_text().endswith("nice 10\n")
+
+
 def test_crashed_process_and_its_workers_are_replaced(start_stack):
     stack = start_stack(BROKER, SERVER)
     stack.wait_ready()

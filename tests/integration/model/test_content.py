@@ -31,6 +31,8 @@ from tests.integration.model.conftest import Clock
 from tests.support.documents import digest_of, image, index
 from tests.support.site import OWNER, Site
 
+APP = "first/app"  # the site's repository
+
 
 def delete(site: Site, digest: str) -> None:
     delete_manifest(repository_id=site.repository, digest=digest)
@@ -105,16 +107,16 @@ def test_a_conditional_push_of_a_new_tag(site: Site):
 
 def test_an_upload_belongs_to_its_owner_and_repository(site: Site):
     upload = uploads.start_upload(repository_id=site.repository, owner=OWNER)
-    other = site.new_repository(site.first, "other")
-    assert uploads.find_upload(upload_id=upload.id, repository_id=site.repository, owner=OWNER) == upload
-    for repository_id, owner in ((other, OWNER), (site.repository, "user:2")):
+    site.new_repository(site.first, "other")
+    assert uploads.find_upload(upload_id=upload.id, repository=APP, owner=OWNER) == upload
+    for repository, owner in (("first/other", OWNER), (APP, "user:2")):
         with pytest.raises(UploadUnknown):
-            uploads.find_upload(upload_id=upload.id, repository_id=repository_id, owner=owner)
+            uploads.find_upload(upload_id=upload.id, repository=repository, owner=owner)
     with pytest.raises(UploadUnknown):
-        uploads.find_upload(upload_id=uuid.uuid4(), repository_id=site.repository, owner=OWNER)
+        uploads.find_upload(upload_id=uuid.uuid4(), repository=APP, owner=OWNER)
     uploads.cancel_upload(upload.id)
     with pytest.raises(UploadUnknown):
-        uploads.find_upload(upload_id=upload.id, repository_id=site.repository, owner=OWNER)
+        uploads.find_upload(upload_id=upload.id, repository=APP, owner=OWNER)
 
 
 def test_of_two_writers_to_one_session_one_is_told(site: Site):
@@ -124,7 +126,7 @@ def test_of_two_writers_to_one_session_one_is_told(site: Site):
         uploads.record_progress(seen, received_bytes=7, prefix_digest=None, staging={"bytes": 7})
     with pytest.raises(UploadConflict):
         uploads.commit_upload(upload=seen, project_id=site.first, digest=digest_of(b"goodbye"), size=7)
-    assert uploads.find_upload(upload_id=seen.id, repository_id=site.repository, owner=OWNER) == won
+    assert uploads.find_upload(upload_id=seen.id, repository=APP, owner=OWNER) == won
     assert (won.received_bytes, won.staging, won.prefix_digest) == (5, {"bytes": 5}, digest_of(b"hello"))
     uploads.cancel_upload(seen.id)
     with pytest.raises(UploadUnknown):
@@ -135,7 +137,7 @@ def test_a_repeated_put_of_a_committed_upload_is_answered_again(site: Site):
     upload = site.start_upload(b"q")
     for _ in range(2):
         site.commit(upload, b"q")
-    tombstone = uploads.find_upload(upload_id=upload.id, repository_id=site.repository, owner=OWNER)
+    tombstone = uploads.find_upload(upload_id=upload.id, repository=APP, owner=OWNER)
     assert (tombstone.is_committed, tombstone.digest) == (True, digest_of(b"q"))
     with pytest.raises(UploadUnknown):
         site.commit(upload, b"other")
