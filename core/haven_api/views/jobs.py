@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from haven_api.lists import list_response, requested_list
-from haven_api.openapi import LIST
+from haven_api.openapi import LIST, NO_BODY
 from haven_api.views.base import timestamp
 from haven_api.views.jobservice import MonitorView
 from haven_core.errors import BadRequest, Conflict
@@ -61,6 +61,7 @@ class TaskLog(MonitorView):
 class JobRetry(MonitorView):
     """Doing what failed or was stopped again. Haven's own extension."""
 
+    @NO_BODY
     def post(self, _request: Request, execution_id: int) -> Response:
         """Put those tasks of the job in the queue that failed or were stopped; what went well is not done again."""
         self.require(Action.STOP)
