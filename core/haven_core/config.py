@@ -37,7 +37,7 @@ class Config:
         restore_window_days says (haven_core.configuration.selectors.restore_window).
     upload_ttl: an upload session nobody touched for this long is removed.
     read_grace: how long the bytes of a removed blob stay, so that running downloads end well.
-    untagged_age: an untagged manifest is left alone by `delete_untagged` until it is this old.
+    untagged_age: an untagged manifest is left alone by `delete_untagged` until it is this old and was not pulled for as long.
     fixed_configuration: configuration keys (haven_core.configuration) that administrators can't change.
     """
 
@@ -116,7 +116,11 @@ VARIABLES = (
     ),
     Variable("HAVEN_UPLOAD_TTL_HOURS", "upload_ttl", "an upload untouched for this long is removed"),
     Variable("HAVEN_READ_GRACE_HOURS", "read_grace", "how long bytes outlive their blob for running downloads"),
-    Variable("HAVEN_UNTAGGED_AGE_HOURS", "untagged_age", "age below which untagged manifests are never removed"),
+    Variable(
+        "HAVEN_UNTAGGED_AGE_HOURS",
+        "untagged_age",
+        "how long untagged manifests are left alone after they were pushed, and after they were pulled",
+    ),
     Variable(
         "HAVEN_CONFIGURATION",
         "fixed_configuration",

@@ -39,7 +39,6 @@ app.conf.update(
         "explain-artifacts": {"task": "haven_registry.tasks.explain_artifacts", "schedule": 5.0},
         "forget-events": {"task": "haven_core.tasks.forget_events", "schedule": 3600.0},
         "reap-uploads": {"task": "haven_gc.tasks.reap_uploads", "schedule": 300.0},
-        "retention": {"task": "haven_gc.tasks.retention_due", "schedule": 30.0},
         "note-last-uses": {"task": "haven_core.tasks.note_last_uses", "schedule": 30.0},
         "scan": {"task": "haven_gc.tasks.scan", "schedule": 24 * 3600.0},
         "sweep": {"task": "haven_gc.tasks.sweep", "schedule": 60.0},

@@ -11,7 +11,7 @@ class GcConfig(AppConfig):
 
     def ready(self) -> None:
         from haven_gc import job, purge_audit, scrub
-        from haven_gc.retention import scheduled
+        from haven_gc.retention import run
 
-        for module in (job, purge_audit, scrub, scheduled):
+        for module in (job, purge_audit, scrub, run):
             module.register()

@@ -12,6 +12,7 @@ from haven_core.configuration.selectors import restore_window
 from haven_core.db import backend
 from haven_core.db.transactions import write_transaction
 from haven_core.models import Project
+from haven_gc.clock import require_right_clock
 from haven_registry.errors import ManifestReferenced, ManifestUnknown, RepositoryUnknown
 from haven_registry.models import Blob, Manifest, ProjectBlob, Repository, RepositoryBlob, StorageObject
 from haven_registry.services import purge
@@ -47,8 +48,9 @@ def collect(project_id: int, *, delete_untagged: bool = False, scan: bool = Fals
 
     delete_untagged: also trash untagged manifests that nothing keeps and that are older than untagged_age; only when a
     policy or a person asks. scan: look for project_blobs and blobs that no hint led to, too (what a crash left).
-    Safe at any time, beside any number of pushes and other collectors.
+    Safe at any time, beside any number of pushes and other collectors. Raises ClockWrong.
     """
+    require_right_clock()
     done: Counter[str] = Counter()
     if delete_untagged:
         done["untagged"] = trash_untagged(project_id)

@@ -4,24 +4,34 @@ What continuous collection (haven_gc.tasks) does from hints this does for everyt
 may run at the same time, beside pushes and pulls.
 """
 
+import logging
+import threading
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from django.db import connection
 from django.utils import timezone
 
+from haven_core.db.connections import is_unavailable
 from haven_core.errors import BadRequest
+from haven_core.jobs.errors import JobStopped, LeaseLost
 from haven_core.jobs.kinds import Kind, register_kind
 from haven_core.jobs.run import Run
 from haven_gc import collect as collector
+from haven_gc.clock import require_right_clock
+from haven_gc.errors import GcIncomplete
 from haven_gc.plan import plan_removals
 from haven_gc.sweep import sweep
 from haven_gc.uploads import reap_uploads
 from haven_registry.models import StorageObject
+from haven_registry.services.purge import BATCH
 from haven_registry.store import driver
 
 KIND = "GARBAGE_COLLECTION"
 MAX_WORKERS = 10
+_log = logging.getLogger("haven.gc")
 _BOOLEANS = ("delete_untagged", "dry_run", "delete_tag")
 
 
@@ -31,8 +41,9 @@ def register() -> None:
 
 
 def checked_parameters(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """A GC's parameters, as Harbor takes them. workers: 1 to 10; one does the work, since it is the database and the disk
-    that set the pace. delete_tag is kept and means nothing, as in Harbor. Unknown ones are dropped. Raises BadRequest.
+    """A GC's parameters, as Harbor takes them. workers: 1 to 10, so many delete bytes at once; rows are the work of one, since
+    the database sets that pace. delete_tag is kept and means nothing, as in Harbor. Unknown ones are dropped. Raises
+    BadRequest.
     """
     wrong = next((name for name in _BOOLEANS if not isinstance(sent.get(name, False), bool)), None)
     if wrong is not None:
@@ -47,16 +58,20 @@ def checked_parameters(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_gc(run: Run) -> dict[str, Any]:
-    """One run; returns purged_manifests, purged_blobs and freed_space (bytes), in a dry run those that would be."""
+    """One run; returns purged_manifests, purged_blobs and freed_space (bytes), in a dry run those that would be.
+
+    A project that fails does not keep the others from being collected: at the end GcIncomplete is raised.
+    """
     delete_untagged = bool(run.parameters.get("delete_untagged"))
+    require_right_clock()
     if run.parameters.get("dry_run"):
         return _dry_run(run, delete_untagged)
     progress = _Progress(run)
     projects = [project_id for project_id in collector.find_projects() if project_id > progress.project]
     run.phase("collect", total=len(projects))
     for project_id in projects:
-        _collect(progress, project_id, delete_untagged)
-        progress.finish(project_id)
+        if _collect_guarded(progress, project_id, delete_untagged):
+            progress.finish(project_id)
         run.advance()
     run.phase("uploads")
     while count := reap_uploads():
@@ -65,10 +80,12 @@ def run_gc(run: Run) -> dict[str, Any]:
         run.check()
     _sweep(progress)
     run.phase("finish")  # repositories that waited for the staged bytes of their uploads
-    for project_id in collector.find_due_projects(timezone.now()):
-        _collect(progress, project_id, delete_untagged)
+    for project_id in set(collector.find_due_projects(timezone.now())) - progress.failed:
+        _collect_guarded(progress, project_id, delete_untagged)
     if progress.total["keys"]:
         _sweep(progress)
+    if progress.failed:
+        raise GcIncomplete(f"{len(progress.failed)} projects could not be collected; the log says why")
     return _totals(progress.total)
 
 
@@ -81,20 +98,40 @@ class _Progress:
         self.run = run
         self.total = Counter[str](run.saved.get("total", {}))
         self.project = int(run.saved.get("project", 0))  # this and all of smaller ids are finished
+        self.failed = set[int]()
+        self._lock = threading.Lock()
 
     def add(self, done: Mapping[str, int]) -> None:
-        """Something was removed, or nothing."""
-        self.total.update(done)
+        """Something was removed, or nothing. May be called by several threads."""
         if any(done.values()):
-            self._save()
+            with self._lock:
+                self.total.update(done)
+                self._save()
 
     def finish(self, project_id: int) -> None:
-        """Nothing is left to do in the project."""
-        self.project = project_id
+        """Nothing is left to do in the project. Behind one that failed the next attempt begins there."""
+        if not self.failed:
+            self.project = project_id
         self._save()
 
     def _save(self) -> None:
         self.run.save(project=self.project, total=dict(self.total))
+
+
+def _collect_guarded(progress: _Progress, project_id: int, delete_untagged: bool) -> bool:
+    """Whether it went well."""
+    try:
+        _collect(progress, project_id, delete_untagged)
+    except (JobStopped, LeaseLost):
+        raise
+    except Exception as error:  # one project's trouble is not the others'
+        if is_unavailable(error):
+            raise
+        _log.exception("collecting project %s failed", project_id)
+        progress.run.error("could not be collected", project=project_id, error=type(error).__name__)
+        progress.failed.add(project_id)
+        return False
+    return True
 
 
 def _collect(progress: _Progress, project_id: int, delete_untagged: bool) -> None:
@@ -117,7 +154,28 @@ def _collect(progress: _Progress, project_id: int, delete_untagged: bool) -> Non
 def _sweep(progress: _Progress) -> None:
     run = progress.run
     due = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=timezone.now())
-    run.phase("sweep", total=due.count())
+    total = due.count()
+    run.phase("sweep", total=total)
+    workers = min(int(run.parameters.get("workers", 1)), total // BATCH + 1)
+    if workers == 1:
+        _sweep_on(progress)
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="sweep") as pool:
+        sweepers = [pool.submit(_sweep_in_thread, progress) for _ in range(workers)]
+    for sweeper in sweepers:
+        sweeper.result()
+
+
+def _sweep_in_thread(progress: _Progress) -> None:
+    try:
+        _sweep_on(progress)
+    finally:
+        connection.close()  # the thread's own
+
+
+def _sweep_on(progress: _Progress) -> None:
+    """Batches until nothing is due. Any number may do it at once: a batch is claimed."""
+    run = progress.run
     while True:
         run.check()
         swept = sweep(driver())

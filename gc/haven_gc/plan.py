@@ -29,7 +29,7 @@ from haven_registry.models import (
     TagHistory,
     Upload,
 )
-from haven_registry.services.delete import is_unreferenced
+from haven_registry.services.delete import is_unreferenced, recent_pulls
 
 PAGE = 1000
 
@@ -171,8 +171,9 @@ class _ProjectPlan:
             )
             keeping = TagHistory.objects.filter(manifest_id=OuterRef("pk"), restorable_until__gt=self._now)
             free = old.filter(
-                Exists(digests), ~Q(Exists(Tag.objects.filter(manifest_id=OuterRef("pk")))), ~Q(Exists(keeping))
-            )
+                Exists(digests), ~Q(Exists(Tag.objects.filter(manifest_id=OuterRef("pk")))), ~Q(Exists(keeping)),
+                ~Q(Exists(recent_pulls(self._now))),
+            )  # fmt: skip
             found |= set(free.values_list("id", flat=True))
         return found
 

@@ -11,13 +11,14 @@ from haven_core.db.transactions import run_write
 from haven_core.errors import BadRequest
 from haven_core.jobs.kinds import Kind, register_kind
 from haven_core.jobs.run import Run
-from haven_registry.models import Blob
+from haven_registry.models import Blob, Manifest
 from haven_registry.storage.errors import ObjectMissing, StorageError, StorageTruncated
 from haven_registry.store import driver
 
 KIND = "SCRUB"
 DEFAULT_RATE = 50 * 1024 * 1024
 PAGE = 500
+MANIFESTS_IN_PAGE = 20  # of 4 MiB at most
 
 MISSING, DIFFERENT = "the bytes are missing or too few", "the bytes are not those of the digest"
 
@@ -57,9 +58,34 @@ class Pace:
 
 
 def run_scrub(run: Run) -> dict[str, Any]:
-    """Marks blobs whose bytes are wrong or gone, and takes the mark from those that are well. Returns blobs, damaged, and
-    unreadable (the storage did not answer; nothing is known of these)."""
-    total, pace = {"blobs": 0, "damaged": 0, "unreadable": 0}, Pace(run.parameters["bytes_per_second"])
+    """Marks blobs whose bytes are wrong or gone, and takes the mark from those that are well; reads manifests, too. Returns
+    blobs, manifests, damaged of both, and unreadable (the storage did not answer; nothing is known of these)."""
+    total = {"blobs": 0, "manifests": 0, "damaged": 0, "unreadable": 0}
+    pace = Pace(run.parameters["bytes_per_second"])
+    _read_manifests(run, pace, total)
+    _read_blobs(run, pace, total)
+    return total
+
+
+def _read_manifests(run: Run, pace: Pace, total: dict[str, int]) -> None:
+    """They are in the database. One that differs can only be told: push or delete it."""
+    run.phase("manifests", total=Manifest.objects.count())
+    rows = Manifest.objects.order_by("id").values_list("id", "repository__full_name", "digest", "payload")
+    last = 0
+    while page := list(rows.filter(id__gt=last)[:MANIFESTS_IN_PAGE]):
+        last = page[-1][0]
+        for _, repository, digest, payload in page:
+            algorithm, _, expected = digest.partition(":")
+            total["manifests"] += 1
+            run.advance(size=len(payload))
+            pace.take(len(payload), run.check)
+            if hashlib.new(algorithm, payload).hexdigest() != expected:
+                total["damaged"] += 1
+                run.error("damaged", manifest=f"{repository}@{digest}", reason=DIFFERENT)
+        run.check()
+
+
+def _read_blobs(run: Run, pace: Pace, total: dict[str, int]) -> None:
     run.phase("read", total=Blob.objects.count())
     rows = Blob.objects.order_by("id").values_list("id", "digest", "object_id", "object__storage_key", "damaged_at")
     last = 0
@@ -81,7 +107,6 @@ def run_scrub(run: Run) -> dict[str, Any]:
             elif fault is None and damaged_at is not None:
                 _unmark(blob_id, object_id)
                 run.info("well again", digest=digest, key=key)
-    return total
 
 
 def _fault(run: Run, digest: str, key: str, pace: Pace) -> str | None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from haven_core.db import backend
 from haven_core.db.transactions import write_transaction
+from haven_gc.clock import require_right_clock
 from haven_registry.models import StorageObject, Upload
 from haven_registry.services.purge import BATCH
 from haven_registry.storage.driver import StorageDriver
@@ -32,8 +33,9 @@ def sweep(driver: StorageDriver, *, limit: int = BATCH, claim: timedelta = CLAIM
     No transaction is open while the storage works. The claim (purge_after pushed ahead) lets workers share the queue, and
     runs out, so a crash loses nothing; keys are never used again, so a late delete hits nothing else. A key whose bytes
     can't be deleted keeps its row and comes up again when its claim is over.
-    Locks: storage_object (UPDATE, SKIP LOCKED).
+    Raises ClockWrong. Locks: storage_object (UPDATE, SKIP LOCKED).
     """
+    require_right_clock()
     now = timezone.now()
     due = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=now).order_by("purge_after")
     with write_transaction():  # durable, and with it the removal of the blobs: only now may bytes go

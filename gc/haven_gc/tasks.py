@@ -5,16 +5,18 @@ Every run is bounded; what is left is there for the next one.
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
 
 from celery import shared_task
 from django.utils import timezone
 
+from haven_core.db.connections import is_unavailable
 from haven_gc import collect as collector
+from haven_gc import fsck, uploads
 from haven_gc import sweep as sweeper
-from haven_gc import uploads
-from haven_gc.retention.run import find_due_executions, run_execution
 from haven_registry.services.history import forget_old_history
 from haven_registry.services.pull_days import add_up_gone_manifests, add_up_old_days
 from haven_registry.services.pulls import forget_pull_batches
@@ -31,29 +33,33 @@ def collect_due() -> dict[str, int]:
     """Collect every project in which something is due; returns what was done, by level."""
     end, total = monotonic() + RUN_SECONDS, Counter[str]()
     for project_id in collector.find_due_projects(timezone.now()):
-        while monotonic() < end:
-            done = collector.collect(project_id)
-            total += done
-            if collector.was_idle(done):
-                break
+        with _guarded(project_id):
+            while monotonic() < end:
+                done = collector.collect(project_id)
+                total += done
+                if collector.was_idle(done):
+                    break
     return _report("collected", total)
 
 
 @shared_task(name="haven_gc.tasks.scan", expires=3600)
 def scan() -> dict[str, int]:
     """Look through every project for what no hint leads to (left by a crash, or by a row that was locked). Adds
-    up pulls of purged manifests and forgets old history of tags, too."""
+    up pulls of purged manifests, forgets old history of tags, and checks the invariants, too."""
     total = Counter[str]()
     for project_id in collector.find_projects():
-        for _ in range(100):
-            done = collector.collect(project_id, scan=True)
-            total += done
-            if collector.was_idle(done):
-                break
+        with _guarded(project_id):
+            for _ in range(100):
+                done = collector.collect(project_id, scan=True)
+                total += done
+                if collector.was_idle(done):
+                    break
     for _ in range(100):
         if not add_up_gone_manifests():
             break
     total["tag_history"] = forget_old_history()
+    for name, number in fsck.check().items():
+        _log.error("invariant %s is broken in %s rows: see haven fsck", name, number)
     return _report("scanned", total)
 
 
@@ -82,16 +88,15 @@ def sweep() -> int:
     return total
 
 
-@shared_task(name="haven_gc.tasks.run_retention")
-def run_retention(execution_id: int) -> bool:
-    """Run an execution of a retention policy, unless another worker has it."""
-    return run_execution(execution_id)
-
-
-@shared_task(name="haven_gc.tasks.retention_due", expires=30)
-def retention_due() -> int:
-    """Run the executions that wait because their message was lost, or whose worker is gone; returns how many."""
-    return sum(run_execution(execution_id) for execution_id in find_due_executions())
+@contextmanager
+def _guarded(project_id: int) -> Iterator[None]:
+    """What goes wrong in one project keeps no other from being collected."""
+    try:
+        yield
+    except Exception as error:  # whatever it is, it is logged, and the next run meets it again
+        if is_unavailable(error):
+            raise
+        _log.exception("collecting project %s failed", project_id)
 
 
 def _report(what: str, total: Counter[str]) -> dict[str, int]:

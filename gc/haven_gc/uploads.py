@@ -5,6 +5,7 @@ from django.utils import timezone
 from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.transactions import write_transaction
+from haven_gc.clock import require_right_clock
 from haven_registry.models import StorageObject, Upload
 from haven_registry.services.purge import BATCH
 
@@ -13,8 +14,10 @@ def reap_uploads(*, limit: int = BATCH) -> int:
     """Cancel sessions nobody touched for upload_ttl, and forget committed ones of that age; returns how many.
 
     A cancelled session waits for the sweeper, which needs its staging state to remove what is staged. A request that
-    writes for longer than upload_ttl must record its progress meanwhile. Locks: upload (UPDATE, SKIP LOCKED).
+    writes for longer than upload_ttl must record its progress meanwhile. Raises ClockWrong. Locks: upload (UPDATE, SKIP
+    LOCKED).
     """
+    require_right_clock()
     now = timezone.now()
     stale = Upload.objects.filter(touched_at__lte=now - config().upload_ttl).exclude(state=Upload.CANCELLED)
     with write_transaction():

@@ -14,13 +14,13 @@ from haven_core.accounts import actors, credentials, passwords
 from haven_core.accounts.services import create_user
 from haven_core.configuration import selectors as configuration
 from haven_core.domain.roles import Role
+from haven_core.jobs import dispatch
 from haven_core.personal_tokens import holders
 from haven_core.policies import immutability
 from haven_core.projects import contents
 from haven_core.projects.models import ProjectMember
 from haven_core.projects.services import create_project
 from haven_core.rbac import access
-from haven_gc.retention import dispatch
 from haven_registry import store
 from haven_registry.storage import open_storage
 from tests.contract.judge import assert_contract
@@ -50,7 +50,7 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(contents, "_counters", [])
     monkeypatch.setattr(contents, "_totals", [])
     monkeypatch.setattr(health, "_checks", {})
-    monkeypatch.setattr(dispatch, "hand_over", lambda _execution_id: None)  # there is no broker
+    monkeypatch.setattr(dispatch, "send", lambda *_, **__: None)  # there is no broker
     for forget in _CACHES:
         forget()
     yield

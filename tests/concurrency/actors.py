@@ -6,6 +6,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.utils import timezone
@@ -24,7 +25,19 @@ from haven_registry.services.pulls import PullCount, apply_pull_batch
 from haven_registry.services.repositories import get_or_create_repository
 from haven_registry.services.restore import restore_manifest
 from haven_registry.storage.errors import StorageError
-from tests.concurrency.world import BLOBS, COMMON, CONTESTED, DIGESTS, FEW_TAGS, HOT, PROJECTS, SHARED, VICTIM, Run
+from tests.concurrency.world import (
+    BLOBS,
+    COMMON,
+    CONTESTED,
+    DIGESTS,
+    FEW_TAGS,
+    HOT,
+    PROJECTS,
+    SHARED,
+    SPARKS,
+    VICTIM,
+    Run,
+)
 from tests.support.documents import digest_of, image, index
 from tests.support.site import OWNER
 
@@ -230,6 +243,33 @@ class Actor:
         self.count["dance"] += 1
         self.delete_own(f"own-{nonce}", restore=0.1)
 
+    def spark(self) -> None:
+        """A blob that nothing names, in one of two repositories: it goes when its lease is over, level by level, while others
+        upload, mount or read the same one. While it is shown it has its bytes."""
+        place, data = self.at("free", f"spark-{self.random.randrange(2)}"), self.random.choice(SPARKS)
+        digest, project_id = digest_of(data), self.run.project_ids["free"]
+        if self.random.random() < 0.2:
+            _, _, source = self.at("free", f"spark-{self.random.randrange(2)}")
+            with suppress(BlobUnknown):
+                blobs.mount_blob(
+                    source_repository_id=source, repository_id=place[2], project_id=project_id, digest=digest
+                )
+                self.count["spark_mount"] += 1
+        else:
+            self.upload(place, project_id, data)
+        looked_at = time.monotonic()
+        shown = selectors.find_blob(*place[:2], digest)
+        if shown is None:
+            return
+        self.count["spark"] += 1
+        try:
+            is_whole = self.storage.get(shown.storage_key) == data
+        except StorageError:
+            is_whole = False
+        # what is shown has its margin left, counted from before it was looked for
+        if not is_whole and time.monotonic() - looked_at < config().head_margin.total_seconds():
+            self.run.violation("shown_without_bytes", digest=digest, key=shown.storage_key)
+
     def contest(self) -> None:
         """One small repository in which everybody tags, deletes, restores and names the same two manifests."""
         place = self.at("free", "contest")
@@ -352,7 +392,7 @@ class Actor:
             (3, lambda: self.push("referrer", own=False)),
             (10 if full else 4, self.delete_own),
             (8, self.verify), (10, self.delete_shared), (6, self.restore_shared), (6, self.move_tag), (6, self.delete_tag),
-            (6, self.copy), (2, self.toss_repository), (30, self.dance), (15, self.contest), (4, self.delete_blob),
-            (3, self.count_pulls),
+            (6, self.copy), (2, self.toss_repository), (30, self.dance), (15, self.contest), (10, self.spark),
+            (4, self.delete_blob), (3, self.count_pulls),
         ]  # fmt: skip
         self.random.choices([act for _, act in choices], [weight for weight, _ in choices])[0]()

@@ -99,6 +99,15 @@ def _save_counts(run: Run, who: Who, counts: Counter[str], retries: Counter[str]
     path.with_suffix(".new").rename(path)  # whole or not at all, should we be killed here
 
 
+def read_counts(run: Run) -> Counter[str]:
+    """What all workers counted, dead ones too; half a second old at most."""
+    counts = Counter[str]()
+    for path in run.folder.glob("count-*.json"):
+        kind = path.name.split("-")[1]
+        counts.update({f"{kind}.{what}": number for what, number in json.loads(path.read_text()).items()})
+    return counts
+
+
 class Controller:
     """Starts the workers, kills them, starts them again."""
 
@@ -123,7 +132,7 @@ class Controller:
             for slot in range(number):
                 self.start((kind, slot))
         end = time.time() + run.seconds
-        while time.time() < end and not (run.stop_at_first and run.lines("violations")):
+        while time.time() < end and not self._is_enough():
             time.sleep(self.random.uniform(0.3, 0.9))
             if run.kill:
                 self.kill_something()
@@ -133,6 +142,12 @@ class Controller:
             if worker.is_alive():
                 worker.kill()
                 run.violation("hung_worker", worker=who)
+
+    def _is_enough(self) -> bool:
+        run = self.run
+        if run.stop_at_first and run.lines("violations"):
+            return True
+        return bool(run.until_blobs) and read_counts(run)["collector.blobs"] >= run.until_blobs
 
     def kill_something(self) -> None:
         """A worker, or a connection that is in use."""
@@ -184,10 +199,7 @@ def execute(run: Run) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if not (run.stop_at_first and run.lines("violations")):
         answer = settle(run, deadlocks)
-    done = controller.done
-    for path in run.folder.glob("count-*.json"):
-        kind = path.name.split("-")[1]
-        done.update({f"{kind}.{what}": number for what, number in json.loads(path.read_text()).items()})
+    done = controller.done + read_counts(run)
     violations = Counter(line["kind"] for line in run.lines("violations"))
     return answer | {"counts": dict(sorted(done.items())), "violations": dict(violations)}
 
@@ -196,8 +208,8 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
-    for name, kind in (("seconds", float), ("actors", int), ("collectors", int), ("seed", int)):
-        parser.add_argument(f"--{name}", type=kind, default=getattr(Run, name))
+    for name, kind in (("seconds", float), ("actors", int), ("collectors", int), ("seed", int), ("until_blobs", int)):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=getattr(Run, name))
     for name in ("lease", "grace", "trash"):
         parser.add_argument(f"--{name}", type=float, default=getattr(Run, name), help="window in seconds")
     parser.add_argument("--sabotage", default="")

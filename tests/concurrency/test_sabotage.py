@@ -8,6 +8,7 @@ CAUGHT_AS = {
     ("bytes_first", "dance"): {
         "bytes_missing", "gc_stopped_by_foreign_key", "acknowledged_manifest_not_pullable", "ledger_at_end",
     },
+    ("bytes_first", "spark"): {"shown_without_bytes", "gc_stopped_by_foreign_key"},
     ("no_recheck", "dance"): {"gc_stopped_by_foreign_key", "broken_promise"},  # whichever of the two is first
     ("key_share_only", "contest"): {"tag_names_trash", "live_index_with_trashed_child"},
     ("quota_early", "dance"): {"deadlock", "deadlocks_in_server_statistics"},

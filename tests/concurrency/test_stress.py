@@ -24,6 +24,15 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_left_over(stress: Stress, d
     check(stress(database, "--seconds=20", *CHURN, *options), uploads=50)
 
 
+@pytest.mark.parametrize("wanted", [2000, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+def test_the_last_level_collects_thousands_of_blobs(stress: Stress, wanted: int):
+    """What most runs collect are manifests; blobs die rarely, because others still have them. Here they do all the time."""
+    answer = stress("postgresql", "--focus=spark", f"--until-blobs={wanted}", f"--seconds={wanted * 0.08}", *CHURN)
+    assert (answer["violations"], answer["exit_code"]) == ({}, 0), answer["details"]
+    assert answer["counts"]["collector.blobs"] >= wanted
+    assert answer["counts"]["actor.spark"] > wanted / 4
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [2, 3])

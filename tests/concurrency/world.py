@@ -23,12 +23,14 @@ DIGESTS = [digest_of(blob) for blob in BLOBS]
 HOT = range(14)  # blobs of dance() only: nothing else keeps them
 CONTESTED = (14, 15)  # blobs of contest() only
 COMMON = range(16, len(BLOBS))
+SPARKS = [random.Random(f"spark {number}").randbytes(64) for number in range(60)]  # spark() only: no manifest names one
 FEW_TAGS = [f"t{number}" for number in range(5)]
 
 
 @dataclasses.dataclass
 class Run:
-    """One run. folder: everything it writes. lease, grace, trash: windows in seconds. focus: one action more often."""
+    """One run. folder: everything it writes. lease, grace, trash: windows in seconds. focus: one action more often.
+    until_blobs: the run is over when so many blobs were collected, or after its seconds; 0: only then."""
 
     folder: pathlib.Path
     seconds: float = 20.0
@@ -42,6 +44,7 @@ class Run:
     sabotage: str = ""
     focus: str = ""
     stop_at_first: bool = False
+    until_blobs: int = 0
     project_ids: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property

@@ -21,7 +21,7 @@ from haven_core.rbac.permissions import Action, Resource, require
 from haven_core.retention import policies
 from haven_core.retention.models import RetentionPolicy
 from haven_core.retention.policies import PolicyView
-from haven_gc.retention import dispatch, history, run
+from haven_gc.retention import executions, history
 from haven_gc.retention.history import ExecutionView, TaskView
 from haven_gc.retention.preview import preview
 
@@ -143,8 +143,7 @@ class RetentionExecutions(_View):
         """Run now, or see what a run would do."""
         policy = self.policy_of(policy_id, Action.UPDATE)
         sent = parse(ExecutionBody, request.data)
-        execution_id = run.start_retention(policy.id, dry_run=sent["dry_run"], trigger=run.MANUAL, by=self.actor.name)
-        dispatch.hand_over(execution_id)
+        execution_id = executions.start_retention(policy.id, dry_run=sent["dry_run"], by=self.actor.name)
         return Response(status=201, headers={"Location": f"{request.path.rstrip('/')}/{execution_id}"})
 
 
@@ -157,7 +156,7 @@ class OneRetentionExecution(_View):
         policy = self.policy_of(policy_id, Action.UPDATE)
         if parse(OperationBody, request.data)["action"] != "stop":
             raise BadRequest("action should be 'stop'")
-        run.stop_execution(policy.id, execution_id)
+        executions.stop_execution(policy.id, execution_id)
         return Response(status=200)
 
 
@@ -249,7 +248,7 @@ def _render_task(one: TaskView) -> dict[str, Any]:
         "id": one.id,
         "execution_id": one.execution_id,
         "repository": one.repository,
-        "job_id": f"retention-{one.id}",
+        "job_id": one.job_id,
         "status": one.status,
         "status_code": _STATUS_CODES[one.status],
         "status_revision": int(one.started_at.timestamp()),

@@ -1,7 +1,8 @@
 """Glob patterns of policies, as Harbor's users write them (github.com/bmatcuk/doublestar, version 1).
 
     *        any characters but '/'                 ?      one character but '/'
-    **       alone between slashes: any number of components; at the end at least one. Elsewhere like *
+    **       alone between slashes: any number of components; at the end at least one. Elsewhere like *, also where a
+             brace opens in its component: `a/**` in an alternative is one, `{**,b}/c` has none
     {a,b}    alternatives, which may nest and hold '/'
     [a-z]    a character of the class; [^a-z] one that is not
     \\x       x itself
@@ -19,7 +20,8 @@ from typing import TypeVar
 MAX_PATTERN_LENGTH = 512
 MAX_EXPANDED_LENGTH = 4096  # of all alternatives together
 
-_SEAM = "\0"  # stands in an expanded pattern where a brace was: two stars that only met there are no doublestar
+_OPEN, _CLOSE = "\0", "\1"  # stand in an expanded pattern where braces were: what meets there is no doublestar
+_SEAMS = str.maketrans("", "", _OPEN + _CLOSE)
 
 _P = TypeVar("_P")
 _I = TypeVar("_I")
@@ -64,11 +66,11 @@ def compile_pattern(text: str) -> Pattern:
     """Parse a pattern. Raises PatternInvalid."""
     if len(text) > MAX_PATTERN_LENGTH:
         raise PatternInvalid(f"a pattern has {MAX_PATTERN_LENGTH} characters at most")
-    if _SEAM in text:
-        raise PatternInvalid("a pattern holds no zero byte")
+    if _OPEN in text or _CLOSE in text:
+        raise PatternInvalid("a pattern holds no control characters")
     alternatives, length = [], 0
     for plain in _expand(text):
-        length += len(plain) - plain.count(_SEAM) + 1
+        length += len(plain.translate(_SEAMS)) + 1
         if length > MAX_EXPANDED_LENGTH:
             raise PatternInvalid("the pattern has too many alternatives")
         alternatives.append(_parse(plain))
@@ -112,8 +114,8 @@ def _expand(text: str) -> Iterator[str]:
         return
     options, end = _split_alternatives(text, start + 1)
     for option in options:
-        for rest in _expand(option + _SEAM + text[end:]):
-            yield text[:start] + _SEAM + rest
+        for rest in _expand(option + _CLOSE + text[end:]):
+            yield text[:start] + _OPEN + rest
 
 
 def _find_brace(text: str) -> int:
@@ -157,7 +159,7 @@ def _split_alternatives(text: str, start: int) -> tuple[list[str], int]:
 
 def _parse(text: str) -> tuple[_Component, ...]:
     parsed: list[_Component] = [
-        _Wild.STAR if part.strip(_SEAM) == "**" else _parse_component(part) for part in _split(text)
+        _Wild.STAR if part.replace(_CLOSE, "") == "**" else _parse_component(part) for part in _split(text)
     ]
     if parsed[-1] is _Wild.STAR:
         parsed.insert(-1, (_Wild.STAR,))  # at the end it wants a component: `a/**` is not `a`
@@ -181,14 +183,14 @@ def _parse_component(text: str) -> tuple[_Token, ...]:
         character = text[at]
         if character == "[":
             end = _class_end(text, at + 1)
-            tokens.append(_parse_class(text[at + 1 : end].replace(_SEAM, "")))
+            tokens.append(_parse_class(text[at + 1 : end].translate(_SEAMS)))
             at = end
         elif character == "*":
             if not tokens or tokens[-1] is not _Wild.STAR:
                 tokens.append(_Wild.STAR)
         elif character == "?":
             tokens.append(_Wild.ONE)
-        elif character == _SEAM:
+        elif character in (_OPEN, _CLOSE):
             pass
         else:
             if character == "\\":

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from haven_core.errors import NotFound
 
 if TYPE_CHECKING:
+    from haven_core.jobs.models import Execution
     from haven_core.jobs.run import Run
 
 Work = Callable[["Run"], Mapping[str, Any] | None]
+Follow = Callable[["Execution"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Kind:
         second one, doubled each time.
     keep: finished executions that are kept for each subject (Harbor: 50).
     is_exclusive: at most one active execution for each subject.
+    began, changed: called in the transaction that records an execution, and in each that changes the status of one, with
+        its row as it is then. For a kind that keeps records of its own; no storage, no network.
     """
 
     name: str
@@ -33,6 +37,8 @@ class Kind:
     retry_after: timedelta = timedelta(seconds=30)
     keep: int = 50
     is_exclusive: bool = False
+    began: Follow | None = None
+    changed: Follow | None = None
 
 
 _kinds: dict[str, Kind] = {}

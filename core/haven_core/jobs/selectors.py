@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min
+from django.db.models import Case, Count, Min, When
 from django.utils import timezone
 
 from haven_core.db.lists import Column, Kind, Listing, total
@@ -31,17 +31,23 @@ LISTING = Listing(
     },
     order=("-id",),
 )  # fmt: skip
+ALL = replace(
+    LISTING, filters={**LISTING.filters, "kind": Column("kind"), "started_by": Column("started_by")}
+)  # fmt: skip
+TASKS_SHOWN = 100
+CHUNKS_READ = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A phase of a task. rate: things a second; remaining_seconds: None while total or rate is unknown."""
+    """A phase of a task. rate: things a second, byte_rate: bytes; remaining_seconds: None while total or rate is unknown."""
 
     name: str
     done: int
     total: int | None
     bytes: int
     rate: float
+    byte_rate: float
     remaining_seconds: float | None
     is_over: bool
 
@@ -70,6 +76,27 @@ def find_execution(kind: str, execution_id: int, *, subject_id: int = 0) -> Exec
     return found
 
 
+def list_all_executions(query: ListQuery) -> tuple[list[Execution], int]:
+    """A page of the history of all kinds, and how many there are. Raises BadRequest. Two SQL statements."""
+    found = ALL.narrow(Execution.objects.all(), query)
+    return list(ALL.page(found, query)), total(found)
+
+
+def find_any_execution(execution_id: int) -> Execution:
+    """Of whatever kind. Raises ExecutionUnknown."""
+    found = Execution.objects.filter(id=execution_id).first()
+    if found is None:
+        raise ExecutionUnknown
+    return found
+
+
+def list_tasks(execution_id: int) -> tuple[list[Task], int]:
+    """The execution's tasks, TASKS_SHOWN at most, those that run first; and how many there are. Two SQL statements."""
+    found = Task.objects.filter(execution_id=execution_id)
+    is_running = Case(When(status=Status.RUNNING, then=0), default=1)
+    return list(found.order_by(is_running, "id")[:TASKS_SHOWN]), found.count()
+
+
 def task_ids(execution_id: int) -> list[int]:
     """The execution's tasks, oldest first."""
     return list(Task.objects.filter(execution_id=execution_id).order_by("id").values_list("id", flat=True))
@@ -90,6 +117,18 @@ def read_log(task_ids: list[int], *, after: int = 0) -> Iterator[tuple[int, list
         chunks = LogChunk.objects.filter(task_id=task_id, id__gt=after).order_by("id")
         for chunk_id, lines in chunks.values_list("id", "lines").iterator(chunk_size=20):
             yield chunk_id, [json.loads(line) for line in lines.splitlines()]
+
+
+def read_on(execution_id: int, task_id: int, *, after: int) -> tuple[list[dict[str, Any]], int]:
+    """Lines that one of an execution's tasks wrote after a place, CHUNKS_READ chunks at most; and the place to go on from.
+    Nothing is missed: one worker at a time writes a task's log. Raises ExecutionUnknown."""
+    if not Task.objects.filter(id=task_id, execution_id=execution_id).exists():
+        raise ExecutionUnknown
+    chunks = LogChunk.objects.filter(task_id=task_id, id__gt=after).order_by("id")
+    entries, place = [], after
+    for place, lines in chunks.values_list("id", "lines")[:CHUNKS_READ]:  # noqa: B007  # the last one counts
+        entries += [json.loads(line) for line in lines.splitlines()]
+    return entries, place
 
 
 def as_text(entry: Mapping[str, Any]) -> str:
@@ -158,4 +197,7 @@ def _progress(phase: Mapping[str, Any], now: datetime) -> Progress:
     elapsed = max(end - datetime.fromisoformat(phase["started_at"]), timedelta(milliseconds=1)).total_seconds()
     rate, whole = phase["done"] / elapsed, phase["total"]
     left = None if whole is None or not rate else max(0.0, (whole - phase["done"]) / rate)
-    return Progress(phase["name"], phase["done"], whole, phase["bytes"], rate, 0.0 if ended else left, bool(ended))
+    return Progress(
+        phase["name"], phase["done"], whole, phase["bytes"], rate, phase["bytes"] / elapsed,
+        0.0 if ended else left, bool(ended),
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.jobs.dispatch import wake_workers
 from haven_core.jobs.errors import AlreadyRunning, ExecutionUnknown
-from haven_core.jobs.kinds import find_kind
+from haven_core.jobs.kinds import find_kind, kind_names
 from haven_core.jobs.models import FINAL, WAITING, Execution, LogChunk, Pause, Status, Task, Trigger
 
 _EXCLUSIVE = (
@@ -66,13 +66,13 @@ def insert_execution(
     Raises NotFound, AlreadyRunning (the transaction is then broken), IntegrityError when the schedule fired for that
     moment already.
     """
-    now, exclusive = timezone.now(), find_kind(kind).is_exclusive
+    now, known = timezone.now(), find_kind(kind)
     common = dict(parameters or {})
     try:
         execution = Execution.objects.create(
             kind=kind, subject_id=subject_id, trigger=trigger, started_by=started_by, parameters=common,
             status=Status.PENDING if tasks else Status.SUCCESS, ended_at=None if tasks else now,
-            exclusive_key=f"{kind}:{subject_id}" if exclusive and tasks else None,
+            exclusive_key=f"{kind}:{subject_id}" if known.is_exclusive and tasks else None,
             schedule_id=schedule_id, fire_at=fire_at, created_at=now, updated_at=now,
         )  # fmt: skip
     except IntegrityError as error:
@@ -86,6 +86,8 @@ def insert_execution(
         ).id
         for more in tasks
     ]  # fmt: skip
+    if known.began is not None:
+        known.began(execution)
     return execution.id, ids
 
 
@@ -147,6 +149,15 @@ def retry_task(task_id: int) -> None:
     wake_workers([task_id])
 
 
+def retry_execution(execution_id: int) -> int:
+    """retry_task() for each task that failed or was stopped; returns how many. Raises AlreadyRunning."""
+    found = Task.objects.filter(execution_id=execution_id, status__in=(Status.ERROR, Status.STOPPED)).order_by("id")
+    ids = list(found.values_list("id", flat=True))
+    for task_id in ids:
+        retry_task(task_id)
+    return len(ids)
+
+
 def pause(kind: str) -> None:
     """Start no more tasks of that kind (Pause.SCHEDULER: fire no schedule). Running ones go on."""
     backend.insert(
@@ -168,8 +179,8 @@ def hold_execution(execution_id: int) -> None:
 def settle_execution(execution_id: int, now: datetime) -> str:
     """Compute a held execution's status and results from its tasks, as Harbor does: while one is active it is running;
     then one error makes it an error, one stop stopped. Returns the status."""
-    rows = list(Task.objects.filter(execution_id=execution_id).order_by("id").values_list("status", "result"))
-    found = {status for status, _ in rows}
+    rows = list(Task.objects.filter(execution_id=execution_id).order_by("id").values_list("status", "result", "kind"))
+    found = {status for status, _, _ in rows}
     if Status.RUNNING in found or (found & set(WAITING) and found & set(FINAL)):
         status = Status.RUNNING
     elif found & set(WAITING):
@@ -178,10 +189,12 @@ def settle_execution(execution_id: int, now: datetime) -> str:
         status = Status.ERROR
     else:
         status = Status.STOPPED if Status.STOPPED in found else Status.SUCCESS
-    changes: dict[str, Any] = {"status": status, "updated_at": now, "result": merge_results([r for _, r in rows])}
+    result = merge_results([result for _, result, _ in rows])
+    changes: dict[str, Any] = {"status": status, "updated_at": now, "ended_at": None, "result": result}
     if status in FINAL:
         changes |= {"ended_at": now, "exclusive_key": None}
     Execution.objects.filter(id=execution_id).update(**changes)
+    _tell_kind(rows[0][2], execution_id)
     return status
 
 
@@ -209,6 +222,12 @@ def forget_old_executions(kind: str, subject_id: int, keep: int) -> int:
         return len(ids)
 
     return run_write(work)
+
+
+def _tell_kind(kind: str, execution_id: int) -> None:
+    known = find_kind(kind) if kind in kind_names() else None  # a newer worker's
+    if known is not None and known.changed is not None:
+        known.changed(Execution.objects.get(id=execution_id))
 
 
 def _stop(execution_id: int, tasks: Any) -> None:

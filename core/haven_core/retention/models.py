@@ -29,10 +29,8 @@ class RetentionPolicy(models.Model):
 class RetentionExecution(models.Model):
     """A run of a policy, by its rules and mode at that time; the newest of a policy are kept.
 
-    heartbeat_at: the worker that runs it moves this on; when it stops, another takes over and attempt grows, so that
-        the first one finds itself replaced.
-    advanced_in: the last attempt that removed something or finished a repository.
-    is_stopping: somebody asked for a stop; the worker looks every second.
+    job_id: the execution of jobs (haven_core.jobs) that does it. Status and ended_at follow that one's, in its own
+        transactions. No enforced reference: each has a history of its own length.
     """
 
     PENDING, RUNNING, SUCCESS, ERROR, STOPPED = "Pending", "Running", "Success", "Error", "Stopped"
@@ -43,20 +41,12 @@ class RetentionExecution(models.Model):
     rules = models.JSONField()
     mode = models.CharField(max_length=8)
     status = models.CharField(max_length=8, default=PENDING)
-    is_stopping = models.BooleanField(default=False)
-    attempt = models.IntegerField(default=0)
-    advanced_in = models.IntegerField(default=0)
-    heartbeat_at = models.DateTimeField(null=True)
+    job_id = models.BigIntegerField(null=True, db_index=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "retention_execution"
-        indexes = [
-            models.Index(
-                fields=["id"], condition=models.Q(status__in=["Pending", "Running"]), name="retention_execution_open"
-            ),
-        ]
 
 
 class RetentionTask(models.Model):

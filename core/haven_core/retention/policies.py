@@ -13,13 +13,15 @@ from haven_core.errors import BadRequest, NotFound, ProjectUnknown
 from haven_core.events.outbox import publish
 from haven_core.jobs.cron import CUSTOM, checked_cron
 from haven_core.jobs.errors import ScheduleUnknown
+from haven_core.jobs.models import ACTIVE, Execution
 from haven_core.jobs.schedules import remove_schedule, set_schedule
+from haven_core.jobs.services import stop_execution
 from haven_core.projects.models import Project
 from haven_core.retention.models import RetentionExecution, RetentionPolicy, RetentionTask
 from haven_core.retention.rules import check_rules
 
 METADATA_KEY = "retention_id"
-KIND = "RETENTION"  # of the job that begins a scheduled run; its subject is the policy
+KIND = "RETENTION"  # of the job that does a run; its subject is the policy
 SCHEDULE = "Schedule"
 
 
@@ -102,7 +104,7 @@ def update_policy(
 
 
 def delete_policy(policy_id: int, *, by: str = "") -> None:
-    """Remove a policy with its executions; one that runs finds itself gone and ends. Raises NotFound.
+    """Remove a policy with its executions; one that runs is stopped. Raises NotFound.
 
     Locks: project (NO KEY UPDATE), then the policy and what hangs on it.
     """
@@ -124,6 +126,9 @@ def delete_policy(policy_id: int, *, by: str = "") -> None:
 
     run_write(work)
     _schedule(policy_id, "", by)
+    active = Execution.objects.filter(kind=KIND, subject_id=policy_id, status__in=ACTIVE)
+    for job_id in list(active.values_list("id", flat=True)):
+        stop_execution(job_id)
 
 
 def _schedule(policy_id: int, cron: str, by: str) -> None:

@@ -1,6 +1,6 @@
 """What a repository offers to retention."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from django.db.models import Max
 
 from haven_core.domain.retention import Candidate
 from haven_core.domain.side_tags import is_side_tag
+from haven_registry.artifacts import kinds
 from haven_registry.models import Manifest, ManifestChild, PullDaily, Tag
 
 
@@ -25,17 +26,23 @@ class _Manifest:
     digest: str
     pushed_at: datetime
     is_restored: bool
-    is_accessory: bool
+    kind: str
+    subject: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A repository's live manifests, their tags and pulls, and which live indexes name a manifest (parents)."""
+    """A repository's live manifests, their tags and pulls, and which live indexes name a manifest (parents).
+
+    immutable_below, restored_below: manifests that would take an accessory with such a tag along.
+    """
 
     manifests: Mapping[int, _Manifest]
     tags: Mapping[int, tuple[_Tag, ...]]
     pulls: Mapping[tuple[str, str], datetime]
     parents: Mapping[int, frozenset[int]]
+    immutable_below: frozenset[int]
+    restored_below: frozenset[int]
 
     def artifacts(self) -> list[Candidate]:
         """Each artifact with its tags (Harbor). Not among them: accessories, and what only an index keeps.
@@ -64,7 +71,7 @@ class Contents:
         return {manifest_id for manifest_id in self.manifests if not self.tags.get(manifest_id)}
 
     def _is_candidate(self, manifest: _Manifest) -> bool:
-        if manifest.is_accessory:
+        if manifest.subject is not None:
             return False
         if self.tags.get(manifest.id):
             return bool(self._named(manifest))
@@ -83,8 +90,9 @@ class Contents:
             created_at=manifest.pushed_at,
             pushed_at=max([manifest.pushed_at, *(tag.pushed_at for tag in named)]),
             pulled_at=max(filter(None, pulls), default=None),
-            is_immutable=any(tag.is_immutable for tag in tags),
-            is_restored=any(tag.is_restored for tag in tags) if tags else manifest.is_restored,
+            is_immutable=any(tag.is_immutable for tag in tags) or manifest.id in self.immutable_below,
+            is_restored=(any(tag.is_restored for tag in tags) if tags else manifest.is_restored)
+            or manifest.id in self.restored_below,
         )
 
     def _single(self, manifest: _Manifest, tag: _Tag) -> Candidate:
@@ -105,9 +113,9 @@ def load_contents(repository_id: int, is_immutable: Callable[[str], bool] | None
     """Read a repository. Four SQL statements, whatever it holds; no lock: a removal looks again."""
     live = Manifest.objects.filter(repository_id=repository_id, deleted_at=None).order_by("id")
     manifests = {
-        row_id: _Manifest(row_id, digest, pushed_at, restored_at is not None, subject is not None)
-        for row_id, digest, pushed_at, restored_at, subject in live.values_list(
-            "id", "digest", "pushed_at", "restored_at", "subject_digest"
+        row_id: _Manifest(row_id, digest, pushed_at, restored_at is not None, kind, subject)
+        for row_id, digest, pushed_at, restored_at, kind, subject in live.values_list(
+            "id", "digest", "pushed_at", "restored_at", "kind", "subject_digest"
         )
     }
     tags: dict[int, list[_Tag]] = {}
@@ -123,9 +131,45 @@ def load_contents(repository_id: int, is_immutable: Callable[[str], bool] | None
     links = ManifestChild.objects.filter(parent__repository_id=repository_id, parent__deleted_at=None)
     for child, parent in links.values_list("child_id", "parent_id"):
         parents.setdefault(child, set()).add(parent)
+    immutable = {manifest_id for manifest_id, found in tags.items() if any(tag.is_immutable for tag in found)}
+    restored = {manifest_id for manifest_id, found in tags.items() if any(tag.is_restored for tag in found)}
+    subjects = _subjects(manifests, tags)
     return Contents(
         manifests,
         {manifest_id: tuple(found) for manifest_id, found in tags.items()},
         {(digest, tag): at for digest, tag, at in pulls.annotate(at=Max("last_pulled_at"))},
         {child: frozenset(found) for child, found in parents.items()},
+        _who_takes_along(immutable, subjects, parents, tags),
+        _who_takes_along(restored, subjects, parents, tags),
     )
+
+
+def _subjects(manifests: Mapping[int, _Manifest], tags: Mapping[int, Collection[_Tag]]) -> dict[int, set[int]]:
+    """What each accessory belongs to (haven_registry.accessories says which these are)."""
+    ids, found = {manifest.digest: manifest.id for manifest in manifests.values()}, dict[int, set[int]]()
+    for manifest in manifests.values():
+        named = [kinds.subject_of_tag(tag.name) for tag in tags.get(manifest.id, ())]
+        by_tag = [one[0] for one in named if one is not None and manifest.kind in kinds.BY_COSIGN_TAG]
+        of = {ids[digest] for digest in (manifest.subject, *by_tag) if digest in ids} - {manifest.id}
+        if of:
+            found[manifest.id] = of
+    return found
+
+
+def _who_takes_along(
+    protected: Collection[int],
+    subjects: Mapping[int, Collection[int]],
+    parents: Mapping[int, Collection[int]],
+    tags: Collection[int],
+) -> frozenset[int]:
+    """Manifests whose delete would take one of the protected along: their subjects, and theirs; of one without tags its
+    indexes, too."""
+    found, level = set[int](), [one for one in protected if one in subjects]
+    while level:
+        above: set[int] = set()
+        for one in level:
+            above.update(subjects.get(one, ()))
+            above.update(() if one in tags else parents.get(one, ()))
+        level = sorted(above - found)
+        found |= above
+    return frozenset(found)

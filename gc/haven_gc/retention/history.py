@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from haven_core.jobs.models import Task
 from haven_core.retention.models import RetentionExecution, RetentionTask
 
 
@@ -21,7 +22,8 @@ class ExecutionView:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A run's part in one repository. total, retained: artifacts, or tags where those are judged."""
+    """A run's part in one repository. total, retained: artifacts, or tags where those are judged.
+    job_id: of the job's task that does it, with those of all other repositories; '' when that is forgotten."""
 
     id: int
     execution_id: int
@@ -31,6 +33,7 @@ class TaskView:
     retained: int
     started_at: datetime
     ended_at: datetime | None
+    job_id: str
 
 
 def list_executions(policy_id: int, *, offset: int, limit: int) -> tuple[list[ExecutionView], int]:
@@ -47,11 +50,13 @@ def has_execution(policy_id: int, execution_id: int) -> bool:
 
 
 def list_tasks(policy_id: int, execution_id: int, *, offset: int, limit: int) -> tuple[list[TaskView], int]:
-    """A page of a run's tasks, by repository, and how many there are. Two SQL statements."""
+    """A page of a run's tasks, by repository, and how many there are. Three SQL statements."""
     found = RetentionTask.objects.filter(execution_id=execution_id, execution__policy_id=policy_id)
     columns = ("id", "execution_id", "repository", "status", "total", "retained", "started_at", "ended_at")
-    page = found.order_by("id").values_list(*columns)[offset : offset + limit]
-    return [TaskView(*row) for row in page], found.count()
+    page = found.order_by("id").values(*columns)[offset : offset + limit]
+    jobs = Task.objects.filter(execution_id__in=RetentionExecution.objects.filter(id=execution_id).values("job_id"))
+    job_id = "".join(map(str, jobs.values_list("id", flat=True)[:1]))
+    return [TaskView(**row, job_id=job_id) for row in page], found.count()
 
 
 def read_log(policy_id: int, execution_id: int, task_id: int) -> str | None:

@@ -78,12 +78,14 @@ def _plan_artifacts(contents: Contents, decisions: list[Decision]) -> Plan:
 
 
 def _plan_tags(contents: Contents, decisions: list[Decision]) -> Plan:
-    """A manifest goes when all its tags do, and no index needs it; else they go one by one and it stays, untagged."""
+    """A manifest goes when all its tags do, no index needs it, and none of its accessories has a tag that is protected; else
+    they go one by one and it stays, untagged."""
     doomed: dict[int, list[int]] = {}
     for number, one in enumerate(decisions):
         if one.action is Action.DELETE:
             doomed.setdefault(one.candidate.manifest_id, []).append(number)
     whole = {manifest_id for manifest_id, of in doomed.items() if _are_all(contents, manifest_id, of, decisions)}
+    whole -= contents.immutable_below | contents.restored_below
     removable = find_removable(whole, contents.untagged(), contents.parents)
     removals = []
     for manifest_id in sorted(doomed, reverse=True):

@@ -15,7 +15,7 @@ from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
 from haven_registry.accessories import accessories_below
 from haven_registry.errors import ManifestReferenced, ManifestUnknown, TagsChanged
-from haven_registry.models import Manifest, ManifestBlob, ManifestChild, RepositoryBlob, Tag, TagHistory
+from haven_registry.models import Manifest, ManifestBlob, ManifestChild, PullDaily, RepositoryBlob, Tag, TagHistory
 from haven_registry.services.repositories import hold_repository, publish_about
 from haven_registry.services.tags import Change, drop_tags
 
@@ -33,7 +33,8 @@ def delete_manifest(
     transaction: a restore of the manifest brings all of it back.
 
     only_untagged: GC's question, asked again under the lock; then nothing happens to a manifest that something keeps.
-    only_with_tags: retention's; the tags and when each was pushed, as the decision saw them.
+    only_with_tags: retention's; the tags and when each was pushed, as the decision saw them. No accessory goes along
+        whose tag somebody brought back from the trash.
     with_accessories: the accessories of all that goes do too, and theirs, whatever tags they have (Harbor); one that a
         live index names stays.
     Raises RepositoryUnknown, ManifestUnknown, ManifestReferenced (by a live index), TagImmutable (one of the tags),
@@ -63,12 +64,19 @@ def delete_manifest(
             tagged = Tag.objects.filter(manifest_id=root).values_list("name", "updated_at")
             if not dict(tagged).items() <= only_with_tags.items():
                 raise TagsChanged
+            # whoever brings a manifest without tags back does so after the decision, which spares restored ones
+            if not only_with_tags and Manifest.objects.filter(id=root, restored_at__isnull=False).exists():
+                raise TagsChanged
         doomed = _choose_doomed(root, subjects, family)
         held = backend.locked(
             Tag.objects.filter(manifest_id__in=doomed).order_by("name").values_list("id", "name", "manifest_id"),
             "UPDATE",
         )
         tags = [(tag_id, name, manifest_id) for tag_id, name, manifest_id in held]
+        if only_with_tags is not None:
+            companions = Tag.objects.filter(id__in=[row[0] for row in tags]).exclude(manifest_id=root)
+            if companions.filter(restored_at__isnull=False).exists():
+                raise TagsChanged
         purge_after = now + restore_window()
         Manifest.objects.filter(id__in=doomed, deleted_at=None).update(
             deleted_at=now, purge_after=purge_after, deleted_by=origin.name,
@@ -104,7 +112,7 @@ def descendants(*roots: int) -> list[int]:
 
 
 def is_unreferenced(now: datetime) -> Q:
-    """A manifest that nothing keeps: no tag, no restorable tag, no live index above, no live subject."""
+    """A manifest that nothing keeps: no tag, no restorable tag, no live index above, no live subject, no recent pull."""
     subject = Manifest.objects.filter(
         repository_id=OuterRef("repository_id"), digest=OuterRef("subject_digest"), deleted_at=None
     )
@@ -113,7 +121,17 @@ def is_unreferenced(now: datetime) -> Q:
         & ~Q(Exists(TagHistory.objects.filter(manifest_id=OuterRef("pk"), restorable_until__gt=now)))
         & ~Q(Exists(ManifestChild.objects.filter(child_id=OuterRef("pk"), parent__deleted_at=None)))
         & ~Q(Exists(subject))
+        & ~Q(Exists(recent_pulls(now)))
     )
+
+
+def recent_pulls(now: datetime) -> QuerySet[PullDaily]:
+    """Of the manifest of an outer query, by tag or digest, within the age up to which untagged manifests are left alone:
+    somebody pins it by its digest."""
+    return PullDaily.objects.filter(
+        repository_id=OuterRef("repository_id"), manifest_digest=OuterRef("digest"),
+        last_pulled_at__gt=now - config().untagged_age,
+    )  # fmt: skip
 
 
 def _blobs_of(manifests: Iterable[int]) -> QuerySet[RepositoryBlob]:

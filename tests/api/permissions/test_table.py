@@ -29,7 +29,7 @@ from haven_core.robots.models import Robot
 from haven_core.robots.permissions import PROJECT, SYSTEM
 from haven_core.robots.services import add_secret, create_robot
 from haven_core.robots.specs import EVERY_PROJECT, FOREVER, PermissionSpec, RobotSpec
-from haven_gc.retention.run import MANUAL, start_retention
+from haven_gc.retention.executions import start_retention
 from tests.api.conftest import PASSWORD
 from tests.api.permissions.content import push_content
 from tests.api.permissions.table import CALLERS, Row, rows
@@ -109,17 +109,20 @@ def _policies(project: int) -> dict[str, int]:
         "tag_selectors": [Selector("doublestar", "matches", "v*")], "scope_selectors": {"repository": [everything]},
     }  # fmt: skip
     policy = create_policy(project_id=project, rules=[kept])
-    run = start_retention(policy, dry_run=True, trigger=MANUAL)
+    run = start_retention(policy, dry_run=True)
     task = RetentionTask.objects.get(execution_id=run).pk
     return {"rule": rule, "policy": policy, "run": run, "run_task": task}
 
 
 def _jobs(now: datetime) -> dict[str, int]:
-    """A collection and a purge of the audit log, neither begun."""
+    """A collection and a purge of the audit log, neither begun, and a purge that was stopped."""
     made = {}
-    for name, kind in (("gc", "GARBAGE_COLLECTION"), ("purge", "PURGE_AUDIT_LOG")):
-        execution = Execution.objects.create(kind=kind, created_at=now, updated_at=now)
-        task = Task.objects.create(execution=execution, kind=kind, created_at=now, run_after=now)
+    for name, kind, status in (
+        ("gc", "GARBAGE_COLLECTION", "Pending"), ("purge", "PURGE_AUDIT_LOG", "Pending"),
+        ("stopped", "PURGE_AUDIT_LOG", "Stopped"),
+    ):  # fmt: skip
+        execution = Execution.objects.create(kind=kind, status=status, created_at=now, updated_at=now)
+        task = Task.objects.create(execution=execution, kind=kind, status=status, created_at=now, run_after=now)
         made |= {name: execution.pk, f"{name}_task": task.pk}
     return made
 

@@ -32,7 +32,7 @@ def test_each_command_says_what_it_did(haven_command: Haven, tmp_path: Path) -> 
     for words, expected in (
         (("gc", "run", "--delete-untagged"), "done purged_manifests=0 purged_blobs=0 freed_space=0"),
         (("gc", "dry-run"), "done purged_manifests=0"),
-        (("scrub", "--rate", "10"), "done blobs=0 damaged=0 unreadable=0"),
+        (("scrub", "--rate", "10"), "done blobs=0 manifests=0 damaged=0 unreadable=0"),
         (("fsck", "--repair"), "clean: "),
     ):
         done = haven_command(*words)

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -14,6 +15,7 @@ from haven_registry.models import Blob, Manifest, ProjectBlob, Repository, Repos
 from haven_registry.oci import media_types
 from haven_registry.services import repositories, uploads
 from haven_registry.services.delete import delete_manifest
+from haven_registry.services.pulls import PullCount, apply_pull_batch
 from haven_registry.services.restore import restore_manifest
 from haven_registry.services.tags import delete_tag
 from tests.integration.gc.conftest import Clock, RunJob
@@ -39,7 +41,7 @@ class World:
     def live(self, steps: int) -> None:
         acts = [
             self.push, self.push, self.push, self.push, self.index, self.index, self.refer, self.delete, self.delete,
-            self.untag, self.upload, self.blob, self.drop, self.restore, self.wait, self.wait,
+            self.untag, self.pull, self.upload, self.blob, self.drop, self.restore, self.wait, self.wait,
         ]  # fmt: skip
         for _ in range(steps):
             with suppress(HavenError):
@@ -70,6 +72,11 @@ class World:
 
     def untag(self) -> None:
         delete_tag(repository_id=self.random.choice(self.repositories), name=self.random.choice("abc"))
+
+    def pull(self) -> None:
+        repository, digests = self._some(1)
+        now = timezone.now()
+        apply_pull_batch(uuid4(), [PullCount(repository, digests[0], "", now.date(), 1, now)])
 
     def upload(self) -> None:
         uploads.start_upload(repository_id=self.random.choice(self.repositories), owner=OWNER)

@@ -1,21 +1,29 @@
 """The garbage collection job: what it frees, tells, and leaves alone."""
 
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from haven_core.errors import BadRequest
 from haven_core.jobs import leases, selectors, services
 from haven_core.jobs.errors import AlreadyRunning
 from haven_core.jobs.models import FINAL, Execution
 from haven_core.jobs.runner import run_task
-from haven_gc import job, plan
+from haven_gc import job, plan, tasks
 from haven_registry.models import Blob, Manifest, StorageObject, Upload
 from haven_registry.services import repositories, uploads
 from haven_registry.services.delete import delete_manifest
+from haven_registry.services.pulls import PullCount, apply_pull_batch
 from tests.integration.gc.conftest import Clock, RunJob, log_of
+from tests.support.races import shared_database
 from tests.support.site import OWNER, Site
+
+__all__ = ["shared_database"]
 
 
 def test_zero_windows_free_what_was_deleted_at_once(site: Site, windows: Callable[..., None], run_job: RunJob) -> None:
@@ -63,6 +71,20 @@ def test_untagged_only_when_asked(site: Site, clock: Clock, run_job: RunJob) -> 
     assert run_job(delete_untagged=True).result["trashed_untagged"] == 1
     assert not site.is_live(digest)
     assert Manifest.objects.count() == 1, "it can be restored"
+
+
+def test_an_untagged_manifest_that_is_pulled_by_its_digest_stays(site: Site, clock: Clock, run_job: RunJob) -> None:
+    pulled, other = site.push(b"pulled"), site.push(b"other")
+    clock.advance(hours=25)
+    now = timezone.now()
+    apply_pull_batch(uuid4(), [PullCount(site.repository, pulled, "", now.date(), 1, now)])
+    clock.advance(hours=23)
+    for dry_run in (True, False):
+        assert run_job(delete_untagged=True, dry_run=dry_run).result["trashed_untagged"] == 1
+    assert (site.is_live(pulled), site.is_live(other)) == (True, False)
+    clock.advance(hours=2)
+    run_job(delete_untagged=True)
+    assert not site.is_live(pulled)
 
 
 def test_the_dry_run_names_everything_and_why(site: Site, clock: Clock, run_job: RunJob) -> None:
@@ -129,6 +151,56 @@ def test_a_run_ends_well_whose_workers_are_killed_whenever_they_removed_somethin
         leases.reap()
     assert (execution.status, kills > 5) == ("Success", True)
     assert (execution.result["purged_manifests"], execution.result["purged_blobs"]) == (8, 8)
+    assert site.stored_keys() == []
+
+
+def test_a_project_that_fails_keeps_no_other_from_being_collected(
+    site: Site, windows: Callable[..., None], clock: Clock, run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows(restore_window=0, gc_grace=0, upload_lease=0, head_margin=0)
+    other = site.new_repository(site.second, "app")
+    for repository in (site.repository, other):
+        delete_manifest(repository_id=repository, digest=site.push(b"gone %d" % repository, repository=repository))
+    honest, is_odd = job.collector.collect, True
+
+    def collect(project_id: int, **options: bool) -> object:
+        if project_id == site.first and is_odd:
+            raise ValueError("odd")
+        return honest(project_id, **options)
+
+    monkeypatch.setattr(job.collector, "collect", collect)
+    execution = run_job()
+    assert execution.status == "Pending", "it is tried again"
+    [line] = [line for line in log_of(execution) if line["message"] == "could not be collected"]
+    assert (line["project"], line["error"]) == (site.first, "ValueError")
+    assert set(Manifest.objects.values_list("repository_id", flat=True)) == {site.repository}
+    tasks.collect_due()
+    is_odd = False
+    clock.advance(minutes=1)
+    (task_id,) = selectors.task_ids(execution.id)
+    assert run_task(task_id, "test", has_keeper=False)
+    execution.refresh_from_db()
+    assert (execution.status, Manifest.objects.count()) == ("Success", 0)
+
+
+def test_several_workers_delete_the_bytes(
+    shared_database: None, site: Site, windows: Callable[..., None], run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch is one worker's; together they take everything, and the total is right."""
+    windows(restore_window=0, gc_grace=0, upload_lease=0, head_margin=0)
+    for number in range(12):
+        delete_manifest(repository_id=site.repository, digest=site.push(b"%04d" % number))
+    honest, threads = job.sweep, set[str]()
+
+    def sweep_a_little(driver: object) -> object:
+        threads.add(threading.current_thread().name)
+        time.sleep(0.02)
+        return honest(driver, limit=2)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(job, "sweep", sweep_a_little)
+    monkeypatch.setattr(job, "BATCH", 2)
+    assert run_job(workers=3).result["deleted_keys"] == 12
+    assert {f"sweep_{number}" for number in range(3)} <= threads
     assert site.stored_keys() == []
 
 

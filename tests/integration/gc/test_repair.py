@@ -104,12 +104,12 @@ def test_scrub_marks_damage_and_a_push_heals_it(site: Site, run_scrub: Callable[
     site.push(b"first", "a")
     site.push(b"other", "b")
     damaged = digest_of(b"first")
-    assert run_scrub().result == {"blobs": 2, "damaged": 0, "unreadable": 0}  # type: ignore[attr-defined]
+    assert run_scrub().result == {"blobs": 2, "manifests": 2, "damaged": 0, "unreadable": 0}  # type: ignore[attr-defined]
     key = Blob.objects.get(digest=damaged).object.storage_key
     site.driver.delete([key])
     site.driver.put(key, b"f1rst")
     execution = run_scrub()
-    assert execution.result == {"blobs": 2, "damaged": 1, "unreadable": 0}  # type: ignore[attr-defined]
+    assert execution.result == {"blobs": 2, "manifests": 2, "damaged": 1, "unreadable": 0}  # type: ignore[attr-defined]
     [line] = [line for line in log_of(execution) if line["level"] == "ERROR"]  # type: ignore[arg-type]
     assert (line["digest"], line["reason"]) == (damaged, scrub.DIFFERENT)
     assert not site.shows(damaged), "so that a client uploads it again"
@@ -122,6 +122,18 @@ def test_scrub_marks_damage_and_a_push_heals_it(site: Site, run_scrub: Callable[
     assert run_scrub().result["damaged"] == 0  # type: ignore[attr-defined]
     assert Manifest.objects.count() == 2
     assert not any(collect(site.first).values())
+
+
+def test_scrub_reads_manifests_too(site: Site, run_scrub: Callable[..., object]) -> None:
+    digest = site.push(b"first", "a")
+    site.push(b"other", "b")
+    sound = bytes(Manifest.objects.get(digest=digest).payload)
+    Manifest.objects.filter(digest=digest).update(payload=sound.replace(b"layers", b"lawyer"))
+    execution = run_scrub()
+    assert execution.result == {"blobs": 2, "manifests": 2, "damaged": 1, "unreadable": 0}  # type: ignore[attr-defined]
+    [line] = [line for line in log_of(execution) if line["level"] == "ERROR"]  # type: ignore[arg-type]
+    assert (line["manifest"].endswith(f"@{digest}"), line["reason"]) == (True, scrub.DIFFERENT)
+    Manifest.objects.filter(digest=digest).update(payload=sound)
 
 
 def test_scrub_takes_back_what_was_wrong(site: Site, run_scrub: Callable[..., object]) -> None:

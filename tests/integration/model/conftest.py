@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from haven_core.configuration.selectors import forget_configuration
 from haven_core.policies import immutability
+from haven_gc import clock as gc_clock
 from haven_gc import fsck
 from haven_registry.storage import open_storage
 from tests.support.site import Site
@@ -37,6 +38,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     moved = Clock(timezone.now)
     monkeypatch.setattr(timezone, "now", moved.now)
+    monkeypatch.setattr(gc_clock, "database_now", moved.now)  # time goes on everywhere
     return moved
 
 

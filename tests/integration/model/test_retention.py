@@ -2,23 +2,34 @@
 
 import json
 import random
-from types import SimpleNamespace
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from haven_core.domain.selectors import Selector
-from haven_core.errors import BadRequest
-from haven_core.models import RetentionExecution, RetentionPolicy, RetentionTask, Schedule
+from haven_core.errors import HavenError
+from haven_core.jobs import dispatch, selectors
+from haven_core.jobs.models import Execution, Task
+from haven_core.jobs.runner import run_task
+from haven_core.models import RetentionTask
 from haven_core.policies import immutability
 from haven_core.retention import policies
-from haven_gc.retention import dispatch, run, scheduled
-from haven_registry.models import Manifest, Tag
-from haven_registry.services.restore import restore_manifest
+from haven_gc.retention import executions, run
+from haven_gc.retention.preview import preview
+from haven_registry.models import Manifest, Tag, TagHistory
+from haven_registry.services.delete import delete_manifest
+from haven_registry.services.restore import restore_manifest, restore_tag
+from haven_registry.services.tags import delete_tag
 from tests.integration.model.conftest import Clock
 from tests.integration.model.test_accessories import sign
 from tests.support.documents import index
 from tests.support.site import Site
+
+
+@pytest.fixture(autouse=True)
+def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "send", lambda *_, **__: None)
 
 
 def keep(template: str, parameter: int = 0, tags: str = "**", untagged: bool = True) -> dict[str, Any]:
@@ -32,6 +43,30 @@ def keep(template: str, parameter: int = 0, tags: str = "**", untagged: bool = T
 
 def policy(site: Site, *rules: dict[str, Any], mode: str = "artifact") -> int:
     return policies.create_policy(project_id=site.first, rules=rules, mode=mode)
+
+
+def work_off() -> int:
+    """Do every task of a job that is due; returns how many."""
+    ids = list(Task.objects.filter(status__in=("Pending", "Scheduled")).order_by("id").values_list("id", flat=True))
+    return sum(run_task(task_id, "w", has_keeper=False) for task_id in ids)
+
+
+def run_now(policy_id: int, dry_run: bool = False) -> int:
+    """A run to its end; its id."""
+    execution = executions.start_retention(policy_id, dry_run=dry_run)
+    assert work_off() == 1
+    return execution
+
+
+def job_log() -> list[dict[str, Any]]:
+    """Of the newest job."""
+    newest = Execution.objects.latest("id").pk
+    return [line for _, lines in selectors.read_log(selectors.task_ids(newest)) for line in lines]
+
+
+def _lost(tag: str) -> int:
+    """The row of history to restore it by."""
+    return TagHistory.objects.filter(name=tag, reason=TagHistory.DELETED).latest("id").pk
 
 
 def live(site: Site) -> set[tuple[str, str]]:
@@ -48,16 +83,16 @@ def test_the_youngest_stay_and_the_rest_is_in_the_trash(site: Site, clock: Clock
         clock.advance(hours=1)
     policy_id = policy(site, keep("latestPushedK", 2))
     before = live(site)
-    execution = run.run_retention(policy_id, True, run.MANUAL)
+    execution = run_now(policy_id, dry_run=True)
     assert live(site) == before
     [task] = RetentionTask.objects.filter(execution_id=execution)
     assert (task.status, task.total, task.retained) == ("Success", 4, 2)
     assert task.log.count("| DEL") == 2
     assert pushed[0] in task.log
-    run.run_retention(policy_id, False, run.SCHEDULE)
+    run_now(policy_id)
     assert [site.is_live(digest) for digest in pushed] == [False, False, True, True]
     restore_manifest(repository_id=site.repository, digest=pushed[0])
-    run.run_retention(policy_id, False, run.SCHEDULE)
+    run_now(policy_id)
     assert site.tag("v0") == pushed[0]  # what somebody brought back is left alone
 
 
@@ -67,14 +102,14 @@ def test_immutable_tags_stay(site: Site):
         project_id=site.first, repository=Selector("doublestar", "repoMatches", "**"),
         tag=Selector("doublestar", "matches", "v*"),
     )  # fmt: skip
-    run.run_retention(policy(site, keep("latestPushedK", 0)), False, run.MANUAL)
+    run_now(policy(site, keep("latestPushedK", 0)))
     assert site.tag("v1") == digest
     assert "IMMUTABLE" in RetentionTask.objects.get().log
 
 
 def test_single_tags(site: Site):
     digest = site.push(b"a", "keep", "go")
-    run.run_retention(policy(site, keep("always", 0, tags="keep", untagged=False), mode="tag"), False, run.MANUAL)
+    run_now(policy(site, keep("always", 0, tags="keep", untagged=False), mode="tag"))
     assert (site.tag("keep"), site.tag("go")) == (digest, None)
 
 
@@ -84,7 +119,7 @@ def test_accessories_go_and_come_back_with_their_artifact(site: Site, mode: str)
     below = sign(site, digest)
     kept = site.push(b"b", "keep")
     other = site.push(b"o", subject={"mediaType": "x/y", "digest": kept, "size": 1}, artifactType="x/sbom")
-    run.run_retention(policy(site, keep("always", tags="keep", untagged=False), mode=mode), False, run.MANUAL)
+    run_now(policy(site, keep("always", tags="keep", untagged=False), mode=mode))
     assert live(site) == {(kept, "keep"), (kept, ""), (other, "")}
     restore_manifest(repository_id=site.repository, digest=digest)
     assert all(site.is_live(each) for each in (digest, *below))
@@ -97,7 +132,7 @@ def test_an_immutable_tag_of_an_accessory_keeps_the_artifact(site: Site):
         project_id=site.first, repository=Selector("doublestar", "repoMatches", "**"),
         tag=Selector("doublestar", "matches", "sha256-*"),
     )  # fmt: skip
-    run.run_retention(policy(site, keep("latestPushedK", 0)), False, run.MANUAL)
+    run_now(policy(site, keep("latestPushedK", 0)))
     assert all(site.is_live(each) for each in (digest, *below))
     assert site.tag("v1") == digest
     assert "IMMUTABLE" in RetentionTask.objects.get().log
@@ -113,25 +148,87 @@ def test_what_was_pushed_since_the_decision_stays(site: Site, monkeypatch: pytes
         return found
 
     monkeypatch.setattr(run, "plan_repository", plan_then_push)
-    run.run_retention(policy(site, keep("latestPushedK", 0)), False, run.MANUAL)
+    run_now(policy(site, keep("latestPushedK", 0)))
     assert (site.tag("v1"), site.tag("v2")) == (digest, digest)
     assert "pushed while the run went on" in RetentionTask.objects.get().log
 
 
-def test_a_stopped_execution_removes_nothing(site: Site):
+def test_an_accessory_that_was_brought_back_keeps_the_artifact(site: Site):
     digest = site.push(b"a", "v1")
+    sign(site, digest)
+    side_tag = digest.replace(":", "-") + ".sig"
+    delete_tag(repository_id=site.repository, name=side_tag)
+    restore_tag(repository_id=site.repository, history_id=_lost(side_tag))
     policy_id = policy(site, keep("latestPushedK", 0))
-    execution = run.start_retention(policy_id, dry_run=False, trigger=run.MANUAL)
-    run.stop_execution(policy_id, execution)
-    assert run.run_execution(execution) is False
-    assert RetentionExecution.objects.get().status == "Stopped"
-    assert site.is_live(digest)
+    before = live(site)
+    run_now(policy_id)
+    assert live(site) == before
+    policies.update_policy(
+        policy_id=policy_id, project_id=site.first, rules=[keep("latestPushedK", 0)], mode="tag"
+    )  # fmt: skip
+    run_now(policy_id)
+    assert live(site) == before - {(digest, "v1")}
 
 
 @pytest.mark.parametrize("mode", ["artifact", "tag"])
-@pytest.mark.parametrize("seed", range(6))
-def test_a_dry_run_equals_the_run(site: Site, clock: Clock, mode: str, seed: int):
-    dice = random.Random(seed)
+def test_an_accessory_that_is_brought_back_meanwhile_keeps_the_artifact(
+    site: Site, monkeypatch: pytest.MonkeyPatch, mode: str
+):
+    digest = site.push(b"a", "v1")
+    sign(site, digest)
+    side_tag = digest.replace(":", "-") + ".sig"
+    plan = run.plan_repository
+
+    def plan_then_restore(*arguments: Any) -> Any:
+        found = plan(*arguments)
+        delete_tag(repository_id=site.repository, name=side_tag)
+        restore_tag(repository_id=site.repository, history_id=_lost(side_tag))
+        return found
+
+    monkeypatch.setattr(run, "plan_repository", plan_then_restore)
+    run_now(policy(site, keep("latestPushedK", 0), mode=mode))
+    assert (site.tag("v1"), site.tag(side_tag) is not None) == (digest, True)
+
+
+def test_an_untagged_artifact_that_is_brought_back_meanwhile_stays(site: Site, monkeypatch: pytest.MonkeyPatch):
+    digest = site.push(b"a")
+    plan = run.plan_repository
+
+    def plan_then_restore(*arguments: Any) -> Any:
+        found = plan(*arguments)
+        delete_manifest(repository_id=site.repository, digest=digest)
+        restore_manifest(repository_id=site.repository, digest=digest)
+        return found
+
+    monkeypatch.setattr(run, "plan_repository", plan_then_restore)
+    run_now(policy(site, keep("latestPushedK", 0)))
+    assert site.is_live(digest)
+
+
+def _some_are_immutable(site: Site, dice: random.Random) -> None:
+    if dice.random() < 0.5:
+        immutability.create_rule(
+            project_id=site.first, repository=Selector("doublestar", "repoMatches", "**"),
+            tag=Selector("doublestar", "matches", dice.choice(["v1", "a", "sha256-*", "v*"])),
+        )  # fmt: skip
+
+
+def _some_come_back(site: Site, dice: random.Random) -> None:
+    """Artifacts and tags, out of the trash."""
+    for digest in Manifest.objects.values_list("digest", flat=True):
+        if dice.random() < 0.2:
+            with suppress(HavenError):  # immutable, or named by an index
+                delete_manifest(repository_id=site.repository, digest=digest)
+                restore_manifest(repository_id=site.repository, digest=digest)
+    for name in list(Tag.objects.values_list("name", flat=True)):
+        if dice.random() < 0.2:
+            with suppress(HavenError):
+                delete_tag(repository_id=site.repository, name=name)
+                lost = _lost(name)
+                restore_tag(repository_id=site.repository, history_id=lost)
+
+
+def _push_some(site: Site, clock: Clock, dice: random.Random) -> None:
     pushed: list[str] = []
     for number in range(10):
         tags = [name for name in ("a", "b", "v1", "v2", "v3") if dice.random() < 0.3]
@@ -139,84 +236,42 @@ def test_a_dry_run_equals_the_run(site: Site, clock: Clock, mode: str, seed: int
             pushed.append(site.put(index(*dice.sample(pushed, 2), nonce=number), *tags).digest)
         else:
             pushed.append(site.push(b"%d" % number, *tags))
+        if dice.random() < 0.2:
+            with suppress(HavenError):
+                sign(site, pushed[-1])
         clock.advance(hours=dice.randint(1, 30))
+
+
+@pytest.mark.parametrize("mode", ["artifact", "tag"])
+@pytest.mark.parametrize("seed", range(15))
+def test_the_run_removes_what_the_dry_run_named_and_nothing_protected(site: Site, clock: Clock, mode: str, seed: int):
+    dice = random.Random(seed)
+    _push_some(site, clock, dice)
+    _some_come_back(site, dice)
+    _some_are_immutable(site, dice)
     rules = [keep("latestPushedK", dice.randint(0, 3), tags=dice.choice(["v*", "**"]), untagged=dice.random() < 0.5)]
     policy_id = policy(site, *rules, mode=mode)
-    dry = RetentionTask.objects.get(execution_id=run.run_retention(policy_id, True, run.MANUAL))
-    before = live(site)
-    real = RetentionTask.objects.get(execution_id=run.run_retention(policy_id, False, run.MANUAL))
+    before, protection = live(site), immutability.tag_protection(site.first, "app")
+    restored = set(Tag.objects.filter(restored_at__isnull=False).values_list("manifest__digest", "name"))
+    dry = RetentionTask.objects.get(execution_id=run_now(policy_id, dry_run=True))
+    named = [line for line in job_log() if line["message"] == "would be removed"]
+    [previewed] = preview(site.first, rules, mode).repositories
+    going = {(one.candidate.digest, ",".join(one.candidate.tags)) for one in previewed.changes if one.action == "DEL"}
+    rows = [[cell.strip() for cell in line.split("|")] for line in dry.log.splitlines() if "| DEL" in line]
+    assert (previewed.total, previewed.retained, going) == (dry.total, dry.retained, {(row[1], row[2]) for row in rows})
+    assert live(site) == before
+    real = RetentionTask.objects.get(execution_id=run_now(policy_id))
+    gone = before - live(site)
+
+    assert (dry.total, dry.retained) == (real.total, real.retained)
     assert [line for line in dry.log.splitlines() if "|" in line] == [
         line for line in real.log.splitlines() if "|" in line
     ]
-    assert (dry.total, dry.retained) == (real.total, real.retained)
+    removed = [line for line in job_log() if line["message"] == "removed"]
+    assert [(line["digest"], line["tags"]) for line in named] == [(line["digest"], line["tags"]) for line in removed]
+    tags_named = {(line["digest"], tag) for line in named for tag in line["tags"]}
+    # what hangs on an artifact goes along: accessories with their tags, children without any
+    assert tags_named == {(digest, tag) for digest, tag in gone if tag and not tag.startswith("sha256-")}
     assert live(site) <= before
-
-
-def test_the_schedule_follows_the_policy_and_starts_runs(site: Site, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(dispatch, "hand_over", lambda _: None)
-    digest = site.push(b"a", "v1")
-    rule = keep("latestPushedK", 0)
-    with pytest.raises(BadRequest):
-        policies.create_policy(project_id=site.first, rules=[rule], cron="0 0 0 * *")
-    assert RetentionPolicy.objects.count() == 0
-    policy_id = policies.create_policy(project_id=site.first, rules=[rule], cron="0 0 0 * * *")
-    assert Schedule.objects.get().subject_id == policy_id
-    execution = scheduled.start_scheduled(SimpleNamespace(subject_id=policy_id))["execution"]  # type: ignore[arg-type]
-    assert run.run_execution(execution) is True
-    assert RetentionExecution.objects.get().trigger == "SCHEDULE"
-    assert not site.is_live(digest)
-    policies.update_policy(policy_id=policy_id, project_id=site.first, rules=[rule])
-    assert Schedule.objects.count() == 0
-    policies.delete_policy(policy_id)
-    assert scheduled.start_scheduled(SimpleNamespace(subject_id=policy_id)) == {}  # type: ignore[arg-type]
-
-
-def test_another_worker_goes_on_where_one_was_lost(site: Site, clock: Clock):
-    digest = site.push(b"a", "v1")
-    execution = run.start_retention(policy(site, keep("latestPushedK", 0)), dry_run=False, trigger=run.MANUAL)
-    lost = run._claim(execution)
-    assert lost is not None
-    assert run.run_execution(execution) is False  # it is somebody's
-    clock.advance(seconds=61)
-    assert run.find_due_executions() == [execution]
-    assert run.run_execution(execution) is True
-    assert not site.is_live(digest)
-    with pytest.raises(run._LostError):
-        lost.keep()
-
-
-def test_an_execution_that_gets_on_may_lose_any_number_of_workers(
-    site: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch
-):
-    digests = [site.push(b"%d" % number, f"v{number}") for number in range(8)]
-    execution = run.start_retention(policy(site, keep("latestPushedK", 0)), dry_run=False, trigger=run.MANUAL)
-    monkeypatch.setattr(run, "BEAT_SECONDS", 0.0)
-    honest, is_doomed = run._remove_one, False
-
-    def remove_one(*arguments: Any) -> Any:
-        nonlocal is_doomed
-        is_doomed = not is_doomed
-        if not is_doomed:  # each worker removes one and is killed at the next
-            raise SystemExit
-        return honest(*arguments)
-
-    monkeypatch.setattr(run, "_remove_one", remove_one)
-    for left in range(7, 0, -1):
-        with pytest.raises(SystemExit):
-            run.run_execution(execution)
-        assert sum(map(site.is_live, digests)) == left
-        clock.advance(seconds=61)
-    assert run.run_execution(execution) is True
-    assert RetentionExecution.objects.get().status == "Success"
-    assert not any(map(site.is_live, digests))
-
-
-def test_an_execution_that_kills_its_workers_ends(site: Site, clock: Clock):
-    site.push(b"a", "v1")
-    execution = run.start_retention(policy(site, keep("latestPushedK", 0)), dry_run=False, trigger=run.MANUAL)
-    for _ in range(run.MAX_ATTEMPTS):
-        assert run._claim(execution) is not None
-        clock.advance(seconds=61)
-    assert run.run_execution(execution) is False
-    assert RetentionExecution.objects.get().status == "Error"
-    assert site.tag("v1") is not None
+    assert not gone & restored
+    assert not [tag for _, tag in gone if tag and protection is not None and protection(tag)]

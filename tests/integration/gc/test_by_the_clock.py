@@ -1,0 +1,111 @@
+"""What runs by the clock: room comes back soon after a window's end without anybody's asking, and the daily look."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from haven_core.db import backend
+from haven_gc import clock as gc_clock
+from haven_gc import collect as collector
+from haven_gc import tasks
+from haven_gc.errors import ClockWrong
+from haven_project.celery import app
+from haven_registry.models import Blob, Manifest, Upload
+from haven_registry.services import uploads
+from haven_registry.services.delete import delete_manifest
+from tests.integration.gc.conftest import Clock, RunJob, log_of
+from tests.support.site import OWNER, Site
+
+_database_now = gc_clock.database_now  # before a test moves it
+
+
+@pytest.fixture(autouse=True)
+def storage_of_the_site(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "driver", lambda: site.driver)
+
+
+def pass_of_the_clock() -> None:
+    """Each task once, as beat sends them."""
+    tasks.reap_uploads()
+    tasks.collect_due()
+    tasks.sweep()
+
+
+def test_room_comes_back_within_minutes_of_the_windows_end(site: Site, clock: Clock) -> None:
+    kept = site.push(b"kept", "t")
+    site.limit(10_000)
+    used, keys = site.used(), site.stored_keys()
+    delete_manifest(repository_id=site.repository, digest=site.push(b"gone"))
+    uploads.start_upload(repository_id=site.repository, owner=OWNER)
+    clock.advance(days=7, minutes=-1)
+    pass_of_the_clock()
+    assert Manifest.objects.count() == 2, "its window is open"
+    clock.advance(minutes=2)
+    pass_of_the_clock()
+    assert (Manifest.objects.count(), Blob.objects.count(), site.used()) == (1, 1, used)
+    assert not Upload.objects.filter(state=Upload.OPEN).exists()
+    clock.advance(hours=1)  # downloads that are under way end well
+    pass_of_the_clock()
+    assert site.stored_keys() == keys
+    assert site.is_live(kept)
+    seconds = {entry["task"]: entry["schedule"] for entry in app.conf.beat_schedule.values()}
+    assert max(seconds["haven_gc.tasks.collect_due"], seconds["haven_gc.tasks.sweep"]) <= 60
+
+
+@pytest.mark.parametrize("days", [30, -30])
+def test_a_machine_whose_clock_is_wrong_removes_nothing(
+    site: Site, clock: Clock, run_job: RunJob, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """It would end the windows that others promised; the database knows the time."""
+    delete_manifest(repository_id=site.repository, digest=site.push(b"deleted"))
+    uploads.start_upload(repository_id=site.repository, owner=OWNER)
+    right = timezone.now()
+    monkeypatch.setattr(gc_clock, "database_now", lambda: right)
+    clock.advance(days=days)
+    for task in (tasks.reap_uploads, tasks.sweep):
+        with pytest.raises(ClockWrong, match="off the database's"):
+            task()
+    tasks.collect_due()
+    execution = run_job()
+    assert execution.status in ("Pending", "Error")
+    assert "off the database's" in log_of(execution)[-1]["message"]
+    assert (Manifest.objects.count(), Blob.objects.count()) == (1, 1)
+    assert Upload.objects.filter(state=Upload.OPEN).count() == 1
+
+
+def test_the_databases_clock() -> None:
+    assert abs(_database_now() - timezone.now()) < timedelta(minutes=1)
+
+
+def test_nothing_is_due_for_ever_after(site: Site, clock: Clock) -> None:
+    """Hints that came true leave none behind."""
+    delete_manifest(repository_id=site.repository, digest=site.push(b"gone"))
+    clock.advance(days=8)
+    pass_of_the_clock()
+    assert collector.find_due_projects(timezone.now()) == []
+
+
+def test_the_daily_look_finds_what_no_hint_leads_to(site: Site, clock: Clock, windows: Callable[..., None]) -> None:
+    site.push(b"gone")
+    Manifest.objects.update(deleted_at=timezone.now(), purge_after=timezone.now())
+    collector.purge.purge_manifests(site.first)
+    links = backend.sql("DELETE FROM repository_blob RETURNING id")  # a crash between two levels
+    assert links
+    tasks.collect_due()
+    assert Blob.objects.count() == 1
+    tasks.scan()
+    assert Blob.objects.count() == 0
+
+
+def test_the_daily_look_tells_of_broken_invariants(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.push(b"kept", "t")
+    tasks.scan()
+    assert "invariant" not in caplog.text
+    backend.sql("UPDATE project_quota SET used_bytes = used_bytes + 7 WHERE project_id = %s", site.first)
+    with caplog.at_level(logging.ERROR, logger="haven.gc"):
+        tasks.scan()
+    assert "invariant quota_drift is broken in 1 rows" in caplog.text
+    backend.sql("UPDATE project_quota SET used_bytes = used_bytes - 7 WHERE project_id = %s", site.first)
