@@ -89,6 +89,15 @@ def list_trash(
     )
 
 
+def count_trash(project_id: int) -> int:
+    """How many things can be restored in the project. One statement."""
+    first, *rest = (
+        rows.annotate(item=Value(item.value, CharField())).values_list("item", "id").order_by()
+        for item, (rows, _) in _queues(project_id, timezone.now(), tuple(Item), None).items()
+    )
+    return first.union(*rest, all=True).count()
+
+
 def find_trash(project_id: int, item: Item, row_id: int) -> TrashView:
     """One thing in the project's trash. Raises NotFound."""
     rows, _ = _queues(project_id, timezone.now(), (item,), None)[item]

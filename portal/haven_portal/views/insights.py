@@ -2,16 +2,13 @@
 
 from django.http import HttpRequest, HttpResponseBase
 
-from haven_core.domain.conditions import ListQuery
 from haven_core.rbac.permissions import Action, Resource
-from haven_portal.kinds import kind_of
 from haven_portal.views.project import ProjectPage
 from haven_registry.insight import project_usage
-from haven_registry.project_summary import summarise_project
-from haven_registry.repository_summary import RepositorySummary, summarise_repositories
-from haven_registry.trash import list_trash
+from haven_registry.project_summary import first_repositories, summarise_project
+from haven_registry.trash import count_trash
 
-_ROWS = 8
+_ROWS = 10
 
 
 class Insights(ProjectPage):
@@ -21,24 +18,19 @@ class Insights(ProjectPage):
 
     def get(self, _request: HttpRequest) -> HttpResponseBase:
         project_id = self.project.project_id
+        may_restore = self.may(Resource.ARTIFACT, Action.DELETE)
         cards = {
             "summary": summarise_project(project_id),
-            "trashed": list_trash(project_id, offset=0, limit=1)[1] if self._may_restore else None,
+            "trashed": count_trash(project_id) if may_restore else None,
         }
         if self.is_fragment:
             return self.render("project/insight_cards.html", **cards)
+        largest, most_pulled = first_repositories(project_id, limit=_ROWS)
         return self.render(
             "project/insights.html",
             shared=project_usage(self.actor, project_id),
-            largest=self._first("-size"),
-            most_pulled=[each for each in self._first("-pulls") if sum(each[0].pulls)],
+            largest=largest,
+            biggest=largest[0][1] if largest else 0,
+            most_pulled=most_pulled,
             **cards,
         )
-
-    @property
-    def _may_restore(self) -> bool:
-        return self.may(Resource.ARTIFACT, Action.DELETE)
-
-    def _first(self, order: str) -> list[tuple[RepositorySummary, object]]:
-        rows, _total = summarise_repositories(self.project.project_id, ListQuery(order=(order,), limit=_ROWS))
-        return [(row, kind_of(row.type)) for row in rows]
