@@ -226,7 +226,12 @@ def secure(response: HttpResponse) -> None:
 
 
 def error_page(
-    request: HttpRequest, status: int, *, actor: Actor = ANONYMOUS, error: HavenError | None = None, reason: str = "",
+    request: HttpRequest,
+    status: int,
+    *,
+    actor: Actor = ANONYMOUS,
+    error: HavenError | None = None,
+    reason: str = "",
     advice: Advice = Advice(),
 ) -> HttpResponse:
     """What went wrong, in a person's words, with the id to ask for in the logs."""

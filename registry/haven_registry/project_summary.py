@@ -14,9 +14,12 @@ from haven_registry.repository_summary import PULL_DAYS
 
 @dataclass(frozen=True, slots=True)
 class ProjectSummary:
-    """repositories: live ones that were pushed to; tags: of them. stored: bytes of the project's blobs, each counted once, what is in the trash included;
-    named: the same counted once for each repository that has them. pulls: of each of PULL_DAYS, the newest last; before:
-    in as many days before those."""
+    """repositories: live ones that were pushed to; tags: of them. pulls: of each of PULL_DAYS, the newest last; before:
+    in as many days before those.
+
+    stored: bytes of the project's blobs, each counted once, what is in the trash included; named: the same counted once
+    for each repository that has them.
+    """
 
     repositories: int
     tags: int

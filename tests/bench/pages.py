@@ -37,6 +37,7 @@ PAGES = {
     "repositories, by pulls": ("/projects/payments/?sort=-pulls", LIST_MS),
     "repositories, filtered": ("/projects/payments/?q=api", LIST_MS),
     "repositories, as a tree": ("/projects/payments/?view=tree", LIST_MS),
+    "insights": ("/projects/payments/insights", LIST_MS),
     "tags": (USUAL, LIST_MS),
     "tags, by version": (f"{USUAL}?sort=-version", LIST_MS),
     "tags, untagged": (f"{USUAL}?show=untagged", LIST_MS),
@@ -121,7 +122,10 @@ class Reader:
 
     def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, float, bytes]:
         """Status, seconds until the answer began, and the page."""
-        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items()), "Accept": "text/html"}
+        headers = {
+            "Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items()),
+            "Accept": "text/html",
+        }
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         began = time.perf_counter()

@@ -146,7 +146,14 @@ def test_every_field_of_an_index(signed_in: Callable[..., Browser], site: Site, 
 @pytest.mark.parametrize("text", CORPUS[:5])
 def test_every_field_of_a_model(signed_in: Callable[..., Browser], site: Site, text: str) -> None:
     config = {
-        "descriptor": {"name": text, "version": text, "authors": [text], "title": text, "description": text, "family": text},
+        "descriptor": {
+            "name": text,
+            "version": text,
+            "authors": [text],
+            "title": text,
+            "description": text,
+            "family": text,
+        },
         "config": {"architecture": text, "format": text, "paramSize": text, "precision": text, "quantization": text},
         "modelfs": {"type": "layers", "diffIds": [text]},
     }

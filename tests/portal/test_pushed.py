@@ -31,7 +31,8 @@ def addresses(reference: str) -> list[str]:
     artifact = f"{REPOSITORY}a/{reference}/"
     return [
         "/projects/private/", "/projects/private/?view=tree", "/projects/private/?sort=-size&q=app",
-        "/projects/private/?sort=-pulls", "/projects/private/insights", "/projects/private/trash", REPOSITORY, f"{REPOSITORY}?sort=-version",
+        "/projects/private/?sort=-pulls",
+        "/projects/private/insights", "/projects/private/trash", REPOSITORY, f"{REPOSITORY}?sort=-version",
         f"{REPOSITORY}?sort=name&q=v", f"{REPOSITORY}?show=untagged", f"{REPOSITORY}?side=1", f"{REPOSITORY}about",
         f"{REPOSITORY}compare", f"{REPOSITORY}compare?a=v1&b={reference}", f"{REPOSITORY}history",
         f"{REPOSITORY}history?tag=v1", f"{REPOSITORY}tag?name=v1", f"{REPOSITORY}delete-tags?tag=v1&tag=v2", artifact,
@@ -300,7 +301,9 @@ def test_insights(signed_in: SignedIn, site: Site) -> None:
     assert "Nothing was deleted lately" in part
     assert "Nothing was deleted lately" not in guest.text("/projects/private/insights")
     page = owner.text("/projects/private/insights")
-    assert re.findall(r"Most pulled.*?>(team/app)</a><span class=\"number\">(\d+)", page, re.DOTALL) == [("team/app", "30")]
+    assert re.findall(r"Most pulled.*?>(team/app)</a><span class=\"number\">(\d+)", page, re.DOTALL) == [
+        ("team/app", "30")
+    ]
     assert "Shared with other projects" in page
 
 
