@@ -89,5 +89,5 @@ def summarise_project(project_id: int) -> ProjectSummary:
             pulls[(day - first).days] = number
         else:
             before += number
-    [numbers] = backend.sql(_NUMBERS, *[project_id] * 4)
-    return ProjectSummary(*map(int, numbers), pulls=tuple(pulls), before=before)
+    [(repositories, tags, stored, named)] = backend.sql(_NUMBERS, *[project_id] * 4)
+    return ProjectSummary(int(repositories), int(tags), int(stored), int(named), tuple(pulls), before)

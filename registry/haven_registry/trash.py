@@ -95,7 +95,7 @@ def count_trash(project_id: int) -> int:
         rows.annotate(item=Value(item.value, CharField())).values_list("item", "id").order_by()
         for item, (rows, _) in _queues(project_id, timezone.now(), tuple(Item), None).items()
     )
-    return first.union(*rest, all=True).count()
+    return int(first.union(*rest, all=True).count())
 
 
 def find_trash(project_id: int, item: Item, row_id: int) -> TrashView:

@@ -1,5 +1,7 @@
 """What a project holds, who shares it, and how much it is used: a page, and cards above the list of repositories."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponseBase
 
 from haven_core.rbac.permissions import Action, Resource
@@ -19,7 +21,7 @@ class Insights(ProjectPage):
     def get(self, _request: HttpRequest) -> HttpResponseBase:
         project_id = self.project.project_id
         may_restore = self.may(Resource.ARTIFACT, Action.DELETE)
-        cards = {
+        cards: dict[str, Any] = {
             "summary": summarise_project(project_id),
             "trashed": count_trash(project_id) if may_restore else None,
         }
