@@ -1,5 +1,6 @@
 """Types of artifacts and of accessories, as people know them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
@@ -29,6 +30,8 @@ _SHOWN = {
     kinds.SBOM_ACCESSORY: Shown("SBOM", icon="file-certificate"),
     kinds.SUBJECT: Shown(_("Attached artifact"), icon="link"),
 }
+_SIGNED = Shown(_("A signature is attached"), icon="certificate")
+_HAS_SBOM = Shown(_("An SBOM is attached"), icon="file-certificate")
 _OTHER = Shown(_("Artifact"), icon="box")
 
 
@@ -37,3 +40,10 @@ def kind_of(name: str) -> Shown:
     if name in _SHOWN:
         return _SHOWN[name]
     return _OTHER if name in ("", kinds.UNKNOWN) else Shown(name.capitalize(), icon="box")
+
+
+def marks_of(names: Iterable[str]) -> list[Shown]:
+    """What a row says of an artifact that has these types of accessories: that it is signed, by whomever, and explained."""
+    found = set(names)
+    marks = [_SIGNED] if found & {kinds.COSIGN, kinds.NOTATION} else []
+    return marks + ([_HAS_SBOM] if kinds.SBOM_ACCESSORY in found else [])

@@ -3,6 +3,7 @@ may run. A page parses, authorises, calls a service or selector, and renders; ru
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -21,6 +22,7 @@ from django.views.decorators.gzip import gzip_page
 from haven_core.accounts.sessions import COOKIE, LiveSession, find_session
 from haven_core.audit.services import record_api_write
 from haven_core.conf import config
+from haven_core.configuration import selectors as configuration
 from haven_core.db.connections import is_unavailable
 from haven_core.domain.actor import ANONYMOUS, Actor
 from haven_core.domain.origin import Origin
@@ -47,6 +49,14 @@ POLICY = (
 )
 _READS = ("GET", "HEAD")
 _SILENT = (Forbidden, ProjectUnknown, NotFound)  # the page for the status says it better
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What helps somebody who was refused. ways: label, address and icon of pages to go on to."""
+
+    reason: str = ""
+    ways: tuple[tuple[str, str, str], ...] = ()
 
 
 @method_decorator(
@@ -79,7 +89,8 @@ class Page(View):
         except PasswordChangeRequired:
             response = HttpResponseRedirect(_with_next("portal:password", request))
         except HavenError as error:
-            response = error_page(request, error.api_status or error.status, actor=self.actor, error=error)
+            status = error.api_status or error.status
+            response = error_page(request, status, actor=self.actor, error=error, advice=self.advice(error))
         except Exception as error:
             if isinstance(error, Http404) or not is_unavailable(error):
                 raise
@@ -109,6 +120,10 @@ class Page(View):
                 raise Forbidden
             before_write()
 
+    def advice(self, error: HavenError) -> Advice:  # noqa: ARG002  # pages that know more look at it
+        """What the page for a refusal says and offers beside what it always does."""
+        return Advice()
+
     def require_login(self) -> Actor:
         """The caller, who must be somebody. Raises Unauthorized, which leads to the sign-in page and back."""
         if self.actor.is_anonymous:
@@ -129,6 +144,7 @@ class Page(View):
         """The page. `template`: below templates/haven_portal. A form that came back has status 422."""
         # reading them is what removes them from the cookie, so they are not looked at where there are none
         context["messages"] = list(self.messages) if self.messages.cookie_name in self.request.COOKIES else []
+        context["is_read_only"] = configuration.value("read_only")
         return render_page(self.request, template, context, actor=self.actor, section=self.section, status=status)
 
     def done(self, message: object, url: str) -> HttpResponseRedirect:
@@ -222,13 +238,20 @@ def secure(response: HttpResponse) -> None:
 
 
 def error_page(
-    request: HttpRequest, status: int, *, actor: Actor = ANONYMOUS, error: HavenError | None = None, reason: str = ""
+    request: HttpRequest,
+    status: int,
+    *,
+    actor: Actor = ANONYMOUS,
+    error: HavenError | None = None,
+    reason: str = "",
+    advice: Advice = Advice(),
 ) -> HttpResponse:
     """What went wrong, in a person's words, with the id to ask for in the logs."""
     known = status if status in (400, 403, 404, 500, 503) else (500 if status >= 500 else 400)
     context = {
         "status": status,
-        "reason": explain(error) if error is not None and not isinstance(error, _SILENT) else reason,
+        "reason": explain(error) if error is not None and not isinstance(error, _SILENT) else reason or advice.reason,
+        "ways": advice.ways,
         "request_id": request.META.get("HTTP_X_REQUEST_ID", ""),
     }
     # a part of a page gets a part; htmx puts it where the answer would have stood

@@ -13,6 +13,7 @@ from haven_registry.artifacts import cnai, kinds
 from haven_registry.artifacts.charts import README, VALUES, chart_dependencies, chart_file
 from haven_registry.artifacts.details import Details
 from haven_registry.artifacts.sboms import MAX_SBOM_BYTES, SBOM_ADDITION, find_sbom, is_json
+from haven_registry.insight import live_uses
 from haven_registry.models import ManifestBlob
 from haven_registry.oci.descriptor import Descriptor
 from haven_registry.oci.manifest import ParsedManifest, parse_manifest
@@ -79,8 +80,7 @@ def list_layers(row: ManifestRow, driver: StorageDriver) -> list[LayerView]:
     named = ManifestBlob.objects.filter(manifest_id=row.id, role=ManifestBlob.LAYER)
     path = "repository_blob__project_blob"
     blobs = dict(named.values_list(f"{path}__blob__digest", f"{path}_id"))
-    live = {"manifest__deleted_at": None, "manifest__repository__deleted_at": None}
-    uses = ManifestBlob.objects.filter(**{f"{path}_id__in": blobs.values()}, **live)
+    uses = live_uses().filter(**{f"{path}_id__in": blobs.values()})
     shared = dict(uses.values_list(f"{path}_id").annotate(number=Count("manifest_id", distinct=True)).order_by())
     return [
         LayerView(

@@ -93,18 +93,33 @@ def seen_repositories() -> "QuerySet[Repository, Repository]":
     return Repository.objects.filter(deleted_at=None, appeared_at__isnull=False)
 
 
-# What is left out is looked up once for all repositories: a question for each manifest takes eight times as long.
+# All are counted in an index, without their rows, and what the list leaves out, which is little, is taken off: a question
+# for each manifest takes eight times as long. Of what could be an index a row is read only where it has children.
 _CONTENTS = """
-SELECT m.repository_id, max(m.pushed_at), count(*) FILTER (WHERE m.subject_digest IS NULL AND m.id NOT IN (
+SELECT repository_id, max(pushed), sum(number) FROM (
+  SELECT m.repository_id, max(m.pushed_at) AS pushed, count(*) AS number
+  FROM manifest m WHERE m.repository_id IN ({repositories}) AND m.deleted_at IS NULL AND m.subject_digest IS NULL
+  GROUP BY m.repository_id
+  UNION ALL
+  SELECT m.repository_id, max(m.pushed_at), 0
+  FROM manifest m WHERE m.repository_id IN ({repositories}) AND m.deleted_at IS NULL AND m.subject_digest IS NOT NULL
+  GROUP BY m.repository_id
+  UNION ALL
+  SELECT m.repository_id, max(m.pushed_at), -count(*)
+  FROM manifest m WHERE m.id IN (
     SELECT t.manifest_id FROM tag t JOIN manifest a ON a.id = t.manifest_id
     WHERE t.repository_id IN ({repositories}) AND t.name >= 'sha256-' AND t.name < 'sha512.' AND {is_cosign}
     AND a.kind IN ({kinds})
-  ) AND m.id NOT IN (
-    SELECT c.child_id FROM manifest_child c JOIN manifest p ON p.id = c.parent_id
-    WHERE p.repository_id IN ({repositories}) AND p.media_type IN ({indexes}) AND p.deleted_at IS NULL
+    UNION
+    SELECT c.child_id FROM manifest_child c
+    WHERE c.parent_id IN (SELECT id FROM manifest WHERE repository_id IN ({repositories}))
+    AND EXISTS (
+      SELECT 1 FROM manifest p WHERE p.id = c.parent_id AND p.media_type IN ({indexes}) AND p.deleted_at IS NULL
+    )
     AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = c.child_id)
-  ))
-FROM manifest m WHERE m.repository_id IN ({repositories}) AND m.deleted_at IS NULL GROUP BY m.repository_id
+  ) AND m.deleted_at IS NULL AND m.subject_digest IS NULL
+  GROUP BY m.repository_id
+) AS parts GROUP BY repository_id
 """
 
 
@@ -125,8 +140,8 @@ def contents_of(ids: Collection[int]) -> dict[int, Contents]:
         indexes=backend.placeholders(INDEX_TYPES),
         is_cosign=backend.matches("t.name"),
     )
-    rows = backend.sql(text, *ids, COSIGN_TAGS, *BY_COSIGN_TAG, *ids, *INDEX_TYPES, *ids)
-    return {row_id: Contents(backend.as_datetime(pushed), artifacts) for row_id, pushed, artifacts in rows}
+    rows = backend.sql(text, *ids, *ids, *ids, COSIGN_TAGS, *BY_COSIGN_TAG, *ids, *INDEX_TYPES)
+    return {row_id: Contents(backend.as_datetime(pushed), int(artifacts)) for row_id, pushed, artifacts in rows}
 
 
 def _pulls(ids: Collection[int]) -> dict[int, int]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import Max, OuterRef, Q, QuerySet, Subquery, Sum
@@ -127,6 +128,7 @@ def _side_tags() -> Q:
     return Q(name__gte="sha256-", name__lt="sha512.", name__regex=_SIDE_TAG)
 
 
+@lru_cache(maxsize=32_768)  # some 10 MiB; a repository's versions are sorted for each of its pages
 def _version(name: str) -> Any:
     match = _VERSION.fullmatch(name)
     if match is None:

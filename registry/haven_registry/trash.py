@@ -46,12 +46,9 @@ class TrashView:
 def trashed_artifacts(project_id: int, now: datetime) -> "QuerySet[Manifest]":
     """Manifests that a delete named, or whose companion is gone from the trash, in live repositories."""
     companion = Manifest.objects.filter(id=OuterRef("deleted_with"), deleted_at__isnull=False)
-    return Manifest.objects.filter(
-        ~Q(Exists(companion)),
-        purge_after__gt=now,
-        repository__project_id=project_id,
-        repository__deleted_at=None,
-    )
+    # asked of each: a join lets SQLite go through all manifests of the project instead of those in the trash
+    here = Repository.objects.filter(id=OuterRef("repository_id"), project_id=project_id, deleted_at=None)
+    return Manifest.objects.filter(~Q(Exists(companion)), Exists(here), purge_after__gt=now)
 
 
 def trashed_tags(project_id: int, now: datetime) -> "QuerySet[TagHistory]":
@@ -90,6 +87,15 @@ def list_trash(
     return [found[key] for key in ((item, row_id) for item, row_id, _ in page) if key in found], sum(
         rows.count() for rows, _ in queues.values()
     )
+
+
+def count_trash(project_id: int) -> int:
+    """How many things can be restored in the project. One statement."""
+    first, *rest = (
+        rows.annotate(item=Value(item.value, CharField())).values_list("item", "id").order_by()
+        for item, (rows, _) in _queues(project_id, timezone.now(), tuple(Item), None).items()
+    )
+    return int(first.union(*rest, all=True).count())
 
 
 def find_trash(project_id: int, item: Item, row_id: int) -> TrashView:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.portal.conftest import Browser
 from tests.portal.pushed import REPOSITORY
-from tests.support.documents import descriptor, image
+from tests.support.documents import descriptor, digest_of, image, index
 from tests.support.site import Site
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -123,6 +123,50 @@ def test_types_and_titles(signed_in: Callable[..., Browser], site: Site) -> None
         return
     site.put(image(site.upload(b"{}"), nonce="plain"), "v0")
     _check(signed_in("owner"), body["artifactType"])
+
+
+@pytest.mark.parametrize("text", CORPUS[:5])
+def test_every_field_of_an_index(signed_in: Callable[..., Browser], site: Site, text: str) -> None:
+    """And of what is attached to it."""
+    child = image(site.upload(json.dumps({"os": text}).encode()), site.upload(b"layer"), annotations={text: text})
+    digest = site.put(child).digest
+    platform = {"os": text, "architecture": text, "variant": text, "os.version": text}
+    body = json.loads(index(digest))
+    body["manifests"][0] |= {"platform": platform, "annotations": {text: text}, "artifactType": "a/b"}
+    body["annotations"] = {text: text}
+    payload = json.dumps(body).encode()
+    site.put(payload, "v1")
+    media_type = "application/vnd.oci.image.index.v1+json"
+    subject = descriptor(media_type, digest_of(payload), len(payload))
+    site.put(image(site.upload(b"{}"), subject=subject, artifactType="a/b", annotations={text: text, "x": text}))
+    site.put(image(site.upload(b"{}"), nonce="plain"), "v0")
+    _check(signed_in("owner"), text)
+
+
+@pytest.mark.parametrize("text", CORPUS[:5])
+def test_every_field_of_a_model(signed_in: Callable[..., Browser], site: Site, text: str) -> None:
+    config = {
+        "descriptor": {
+            "name": text,
+            "version": text,
+            "authors": [text],
+            "title": text,
+            "description": text,
+            "family": text,
+        },
+        "config": {"architecture": text, "format": text, "paramSize": text, "precision": text, "quantization": text},
+        "modelfs": {"type": "layers", "diffIds": [text]},
+    }
+    body = json.loads(image(site.upload(json.dumps(config).encode()), site.upload(text.encode("utf-8", "replace"))))
+    body["artifactType"] = "application/vnd.cnai.model.manifest.v1+json"
+    body["config"]["mediaType"] = "application/vnd.cnai.model.config.v1+json"
+    body["layers"][0] |= {
+        "mediaType": "application/vnd.cnai.model.doc.v1.raw",
+        "annotations": {"org.cnai.model.filepath": text, "org.opencontainers.image.title": text},
+    }
+    site.put(json.dumps(body).encode(), "v1")
+    site.put(image(site.upload(b"{}"), nonce="plain"), "v0")
+    _check(signed_in("owner"), text)
 
 
 @pytest.mark.parametrize("text", CORPUS)

@@ -166,6 +166,19 @@ def test_read_only_says_why(signed_in: SignedIn, team: dict[str, int], monkeypat
     assert not Label.objects.exists()
 
 
+def test_read_only_is_said_on_every_page(
+    signed_in: SignedIn, team: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from haven_core.configuration import selectors
+
+    owner = signed_in("owner")
+    assert "read-only mode" not in owner.text("/projects/team/")
+    values = selectors.value
+    monkeypatch.setattr(selectors, "value", lambda name: True if name == "read_only" else values(name))
+    for path in ("/", "/projects/", "/projects/team/"):
+        assert "read-only mode" in owner.text(path), path
+
+
 def test_queries_do_not_grow_with_rows(signed_in: SignedIn, team: dict[str, int]) -> None:
     owner = signed_in("owner")
     pages = ("members", "robots", "labels", "immutability", "settings", "activity", "")

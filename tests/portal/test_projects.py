@@ -132,7 +132,7 @@ def test_tabs_and_addresses_agree(signed_in: SignedIn, team: dict[str, int], rol
         ProjectMember.objects.create(project_id=team["team"], user_id=team["stranger"], role=role)
     browser = signed_in("stranger")
     page = browser.get("/projects/team/").content.decode()
-    for tab in ("members", "labels", "robots", "immutability", "activity", "settings"):
+    for tab in ("insights", "trash", "members", "labels", "robots", "immutability", "activity", "settings"):
         address = f"/projects/team/{tab}"
         assert browser.get(address).status_code == (200 if f'href="{address}"' in page else 403), (role, tab)
 

@@ -19,7 +19,7 @@ from haven_registry.services.repositories import get_or_create_repository
 from tests.portal.conftest import MOST_QUERIES, Browser
 from tests.portal.pushed import REPOSITORY, push_image, push_index
 from tests.portal.test_budgets import HTML
-from tests.support.documents import image
+from tests.support.documents import descriptor, digest_of, image
 from tests.support.site import Site
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -31,7 +31,8 @@ def addresses(reference: str) -> list[str]:
     artifact = f"{REPOSITORY}a/{reference}/"
     return [
         "/projects/private/", "/projects/private/?view=tree", "/projects/private/?sort=-size&q=app",
-        "/projects/private/?sort=-pulls", "/projects/private/trash", REPOSITORY, f"{REPOSITORY}?sort=-version",
+        "/projects/private/?sort=-pulls",
+        "/projects/private/insights", "/projects/private/trash", REPOSITORY, f"{REPOSITORY}?sort=-version",
         f"{REPOSITORY}?sort=name&q=v", f"{REPOSITORY}?show=untagged", f"{REPOSITORY}?side=1", f"{REPOSITORY}about",
         f"{REPOSITORY}compare", f"{REPOSITORY}compare?a=v1&b={reference}", f"{REPOSITORY}history",
         f"{REPOSITORY}history?tag=v1", f"{REPOSITORY}tag?name=v1", f"{REPOSITORY}delete-tags?tag=v1&tag=v2", artifact,
@@ -59,8 +60,8 @@ def test_few_statements_however_much_there_is(signed_in: SignedIn, site: Site) -
     after = {path: browser.queries(path) for path in pages}
     assert {path: number for path, number in after.items() if number > MOST_QUERIES} == {}
     assert {path: (before[path], number) for path, number in after.items() if number > before[path] + 1} == {}
-    for path in ("/projects/private/", REPOSITORY, f"{REPOSITORY}a/v1/"):
-        assert len(brotli.compress(browser.get(path).content, quality=5)) <= HTML, path
+    weights = {path: len(brotli.compress(browser.get(path).content, quality=5)) for path in pages}
+    assert {path: weight for path, weight in weights.items() if weight > HTML} == {}
 
 
 def test_ten_thousand_tags(signed_in: SignedIn, site: Site) -> None:
@@ -276,6 +277,78 @@ def test_an_artifact(signed_in: SignedIn, site: Site) -> None:
     assert browser.get(f"{REPOSITORY}a/nothing/").status_code == 404
     assert browser.get(f"{REPOSITORY}a/sha256:{'0' * 64}/").status_code == 404
     assert browser.get("/projects/private/repos/nothing/-/").status_code == 404
+
+
+def test_insights(signed_in: SignedIn, site: Site) -> None:
+    digest = push_image(site, "v1", "v2")
+    other = get_or_create_repository(site.projects[site.repository], "copy")
+    site.projects[other] = site.projects[site.repository]
+    blob = site.upload(b"base", other)
+    site.put(image(blob, blob), "v1", repository=other)
+    today = timezone.now().date()
+    for days, pulls in ((0, 30), (45, 20)):
+        PullDaily.objects.create(
+            repository_id=site.repository, manifest_digest=digest, tag_name="v1", day=today - timedelta(days=days),
+            pulls=pulls,
+        )  # fmt: skip
+    owner, guest = signed_in("owner"), signed_in("guest")
+    part = owner.get("/projects/private/insights", **{"hx-request": "true"}).content.decode()
+    assert "<html" not in part
+    assert '<span class="value number">30</span>' in part
+    assert "50 %</b> against the 30 days before" in part
+    assert '<span class="value number">3</span><span class="foot">in 2 repositories</span>' in part
+    assert "saved by sharing" in part
+    assert "Nothing was deleted lately" in part
+    assert "Nothing was deleted lately" not in guest.text("/projects/private/insights")
+    page = owner.text("/projects/private/insights")
+    assert re.findall(r"Most pulled.*?>(team/app)</a><span class=\"number\">(\d+)", page, re.DOTALL) == [
+        ("team/app", "30")
+    ]
+    assert "Shared with other projects" in page
+
+
+def test_tags_say_what_is_attached(signed_in: SignedIn, site: Site) -> None:
+    digest = push_image(site, "v1")
+    browser = signed_in("owner")
+    assert "A signature is attached" not in browser.text(REPOSITORY)
+    subject = descriptor("application/vnd.oci.image.manifest.v1+json", digest)
+    signature = "application/vnd.dev.cosign.artifact.sig.v1+json"
+    site.put(image(site.upload(b"{}"), subject=subject, artifactType=signature))
+    page = browser.text(REPOSITORY)
+    assert page.count("A signature is attached</span>") == 1
+    assert "An SBOM is attached" not in page
+
+
+def test_search_finds_who_has_a_layer(signed_in: SignedIn, site: Site) -> None:
+    push_image(site, "v1")
+    layer = digest_of(b"base")
+    assert "private/team/app" in signed_in("owner").text(f"/search?q={layer}")
+    assert "Artifacts with this layer" not in signed_in("stranger").text(f"/search?q={layer}")
+    assert "Artifacts with this layer" not in signed_in("owner").text(f"/search?q={digest_of(b'nothing')}")
+
+
+def test_a_refusal_says_where_to_go_on(signed_in: SignedIn, site: Site) -> None:
+    """Who may help, for members; the history and the trash of what is gone, for who may see them. Nothing for strangers."""
+    push_image(site, "v1")
+    owner, guest, stranger = signed_in("owner"), signed_in("guest"), signed_in("stranger")
+    assert owner.post(f"{REPOSITORY}delete-tags", tag="v1", confirm="1").status_code == 303
+    gone = owner.get(f"{REPOSITORY}a/v1/")
+    assert gone.status_code == 404
+    for address in (REPOSITORY, f"{REPOSITORY}history?tag=v1", "/projects/private/trash"):
+        assert f'href="{address}"' in gone.content.decode(), address
+    theirs = guest.get(f"{REPOSITORY}a/v1/").content.decode()
+    assert f'href="{REPOSITORY}history?tag=v1"' in theirs
+    assert "/projects/private/trash" not in theirs
+    missing = owner.get("/projects/private/repos/nothing/-/").content.decode()
+    assert 'class="button primary" href="/projects/private/"' in missing
+    refused = guest.get("/projects/private/settings")
+    assert refused.status_code == 403
+    assert "These can give you another one: owner" in refused.content.decode()
+    for path in ("/projects/private/settings", f"{REPOSITORY}a/v1/"):
+        answer = stranger.get(path)
+        assert answer.status_code == 403
+        assert b"another one" not in answer.content
+        assert b"history" not in answer.content
 
 
 def test_a_rule_says_what_it_would_mean(signed_in: SignedIn, site: Site) -> None:

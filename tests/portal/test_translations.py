@@ -14,6 +14,9 @@ PACKAGE = Path(haven_portal.__file__).parent
 MESSAGES = PACKAGE / "locale" / "zh_Hans" / "LC_MESSAGES"
 _ENTRY = re.compile(r'^msgid ((?:".*"\n)+)(?:msgid_plural ((?:".*"\n)+))?((?:msgstr.*(?:\n".*")*\n?)+)', re.MULTILINE)
 
+_TRANSLATED = re.compile(r"{% blocktranslate.*?{% endblocktranslate %}|{% comment.*?{% endcomment %}", re.DOTALL)
+_NAMES = {"Haven", "API", "Esc", "UTC", "README", "values", "yaml", "English"}
+
 
 def read_catalogue(text: str) -> dict[str, str]:
     """msgid: translation."""
@@ -48,6 +51,20 @@ def test_compiled_file_is_fresh() -> None:
 def test_placeholders_survive() -> None:
     for key, value in read_catalogue((MESSAGES / "django.po").read_text()).items():
         assert set(re.findall(r"%\(\w+\)[ds]", key)) == set(re.findall(r"%\(\w+\)[ds]", value)), key
+
+
+def test_templates_say_nothing_that_is_not_translated() -> None:
+    """Words in templates outside of translation, but for names and what one types."""
+    found = []
+    for file in (PACKAGE / "templates").rglob("*.html"):
+        if file.name == "style_guide.html":  # its examples are for developers
+            continue
+        text = _TRANSLATED.sub("", file.read_text())
+        said = re.findall(r'\b(?:aria-label|title|placeholder|alt)="([^"{]*[A-Za-z]{3}[^"{]*)"', text)
+        words = re.sub(r"<[^>]*>", " ", re.sub(r"{[{%#].*?[}%#]}", "", text, flags=re.DOTALL))
+        found += [(file.name, word) for word in re.findall(r"[A-Za-z]{3,}", words) if word not in _NAMES]
+        found += [(file.name, each) for each in said]
+    assert found == []
 
 
 @requires("xgettext")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext
@@ -24,6 +25,7 @@ from haven_registry.artifact_list import EVERYTHING, ArtifactView, ManifestRow, 
 from haven_registry.artifacts import kinds
 from haven_registry.artifacts.charts import README, VALUES, chart_dependencies
 from haven_registry.artifacts.details import Details
+from haven_registry.errors import ManifestUnknown
 from haven_registry.insight import artifact_usage, list_blob_uses
 from haven_registry.oci.media_types import INDEX_TYPES
 from haven_registry.repository_summary import artifact_pulls, find_named_artifact
@@ -59,6 +61,14 @@ class ArtifactPage(RepositoryPage):
     def find(self, project_id: int) -> None:
         """Also: the artifact. Raises ManifestUnknown besides."""
         self.repository, self.row = find_named_artifact(project_id, self.repository_name, self.reference)
+
+    def ways_from_nothing(self, error: HavenError) -> list[tuple[str, str, str]]:
+        """Also: what the tag has meant, for who may know."""
+        ways = super().ways_from_nothing(error)
+        if isinstance(error, ManifestUnknown) and ":" not in self.reference and self.names_people:
+            url = f"{self.repository_url('tag-history')}?{urlencode({'tag': self.reference})}"
+            ways.append((gettext("Tag history"), url, "history"))
+        return ways
 
     def artifact_url(self, route: str = "artifact") -> str:
         """The address of a page of this artifact."""

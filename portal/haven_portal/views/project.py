@@ -7,12 +7,15 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils.functional import Promise, cached_property
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from haven_core.errors import Forbidden, HavenError
+from haven_core.members.selectors import administrators
 from haven_core.projects.selectors import ProjectView, find_project
 from haven_core.quotas.selectors import usage_of
 from haven_core.rbac.permissions import Action, Resource, evaluate, require
-from haven_portal.page import Page, see_other
+from haven_portal.page import Advice, Page, see_other
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,11 @@ class Tab:
     action: Action
 
 
+_ADMINS = 5  # names that a refusal tells
+
 TABS = (
     Tab("project", _("Repositories"), Resource.REPOSITORY, Action.LIST),
+    Tab("project-insights", _("Insights"), Resource.REPOSITORY, Action.LIST),
     Tab("project-members", _("Members"), Resource.MEMBER, Action.LIST),
     Tab("project-labels", _("Labels"), Resource.LABEL, Action.LIST),
     Tab("project-robots", _("Robots"), Resource.ROBOT, Action.LIST),
@@ -48,6 +54,7 @@ class ProjectPage(Page):
     needs: tuple[Resource, Action] = (Resource.REPOSITORY, Action.LIST)
 
     project: ProjectView
+    seen: ProjectView | None = None
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
@@ -60,7 +67,7 @@ class ProjectPage(Page):
     def identify(self, request: HttpRequest) -> None:
         """Also: the project, for who may see this page of it. Raises as permissions.require."""
         super().identify(request)
-        project = self.read_project()
+        self.seen = project = self.read_project()
         require(self.actor, project, *self.needs)
         assert project is not None  # require refuses None
         self.project = project
@@ -69,6 +76,16 @@ class ProjectPage(Page):
     def audited_in(self) -> int | None:
         """This one, also for what the REST API has elsewhere: robots, labels."""
         return self.project.project_id
+
+    def advice(self, error: HavenError) -> Advice:
+        """For members who may not do this: who could give them the right."""
+        if not isinstance(error, Forbidden) or self.seen is None or not self.seen.roles:
+            return Advice()
+        if not evaluate(self.actor, Resource.MEMBER, Action.LIST, self.seen):
+            return Advice(gettext("Your role in %(project)s does not allow this.") % {"project": self.name})
+        names = ", ".join(administrators(self.seen.project_id, limit=_ADMINS))
+        text = gettext("Your role in %(project)s does not allow this. These can give you another one: %(names)s")
+        return Advice(text % {"project": self.name, "names": names})
 
     def read_project(self) -> ProjectView | None:
         """The project, if the caller may see it."""

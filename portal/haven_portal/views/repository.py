@@ -14,13 +14,14 @@ from haven_core.projects.selectors import ProjectView, enter_project
 from haven_core.rbac.permissions import Action, Resource
 from haven_portal import words
 from haven_portal.clients import CLIENTS, Registry
-from haven_portal.kinds import kind_of
+from haven_portal.kinds import kind_of, marks_of
 from haven_portal.lists import ListState
-from haven_portal.page import Page
+from haven_portal.page import Advice, Page
 from haven_portal.views.project import ProjectPage, Tab
 from haven_registry import store
+from haven_registry.accessories import list_accessories_of
 from haven_registry.artifact_list import find_artifact
-from haven_registry.errors import ManifestUnknown
+from haven_registry.errors import ManifestUnknown, RepositoryUnknown
 from haven_registry.oci.reference import is_tag
 from haven_registry.repository_summary import RepositoryRow, find_repository_row
 from haven_registry.services.artifacts import delete_artifact
@@ -61,6 +62,22 @@ class RepositoryPage(ProjectPage):
         """Also: the repository. Raises RepositoryUnknown besides."""
         super().identify(request)
         self.find(self.project.project_id)
+
+    def advice(self, error: HavenError) -> Advice:
+        """Also: where to look for a repository or an artifact that is not there any more."""
+        project = getattr(self, "project", None)
+        if project is None or not isinstance(error, (RepositoryUnknown, ManifestUnknown)):
+            return super().advice(error)
+        ways = self.ways_from_nothing(error)
+        if self.may(Resource.ARTIFACT, Action.DELETE):
+            ways.append((gettext("Trash"), self.url("project-trash"), "trash"))
+        return Advice(gettext("It does not exist, or not any more."), tuple(ways))
+
+    def ways_from_nothing(self, error: HavenError) -> list[tuple[str, str, str]]:
+        """The nearest pages that there are."""
+        if isinstance(error, RepositoryUnknown):
+            return [(gettext("Repositories"), self.url("project"), "box")]
+        return [(gettext("Tags"), self.repository_url(), "tag")]
 
     def find(self, project_id: int) -> None:
         """What the address names below the project."""
@@ -123,6 +140,7 @@ class Tags(RepositoryPage):
         registry = Registry.of(request)
         protects = tag_protection(self.project.project_id, self.repository_name)
         lanes = lanes_of(rows)
+        attached = list_accessories_of({(self.repository.id, row.row.digest): row.row.id for row in rows})
         return self.render(
             "repository/tag_rows.html" if self.is_fragment else "repository/tags.html",
             list=state,
@@ -130,6 +148,7 @@ class Tags(RepositoryPage):
                 {
                     "tag": row,
                     "kind": kind_of(row.row.kind),
+                    "marks": marks_of(each.kind for each in attached.get(row.row.id, ())),
                     "lane": lanes.get(row.row.digest, 0),
                     "is_immutable": bool(row.name) and protects is not None and protects(row.name),
                     "pull": registry.pull(self.repository.full_name, row.name or row.row.digest, row.row.kind),

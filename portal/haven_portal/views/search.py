@@ -1,5 +1,6 @@
 """Finding projects, repositories, tags and digests of what the caller may see; a pasted name of an image leads to it."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 
 from haven_core.domain.conditions import Condition, ListQuery, Match
+from haven_core.errors import NotFound
 from haven_core.projects.selectors import enter_project, list_projects
 from haven_core.rbac.permissions import Action, Resource, evaluate
 from haven_portal.clients import parse_image
@@ -14,6 +16,7 @@ from haven_portal.kinds import kind_of
 from haven_portal.page import Page, registry_host, see_other
 from haven_registry.artifact_list import find_artifact
 from haven_registry.errors import ManifestUnknown, RepositoryUnknown
+from haven_registry.insight import list_blob_uses
 from haven_registry.oci.errors import OciError
 from haven_registry.oci.reference import is_repository_name, parse_reference
 from haven_registry.repository_summary import find_repository_row
@@ -21,6 +24,7 @@ from haven_registry.search import search_artifacts, search_repositories, search_
 
 MAX_FOUND = 25  # of each kind
 _MAX_TEXT = 255
+_BLOB = re.compile("sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
 class Search(Page):
@@ -33,7 +37,7 @@ class Search(Page):
         image = _Image.of(parsed)
         if image is not None and image.reference and self._is_there(image):
             return see_other(image.url)
-        groups: dict[str, Any] = {"projects": [], "repositories": [], "tags": [], "artifacts": []}
+        groups: dict[str, Any] = {"projects": [], "repositories": [], "tags": [], "artifacts": [], "uses": []}
         text = typed
         if parsed is not None:
             text = "/".join(filter(None, (parsed["project"], parsed["repository"])))
@@ -51,7 +55,18 @@ class Search(Page):
                 (row, kind_of(row.type), *_place(row.repository))
                 for row in search_artifacts(self.actor, typed, limit=MAX_FOUND)
             ]
+            groups["uses"] = self._uses(typed)
         return self.render("search/search.html", search_text=typed, most=MAX_FOUND, **groups)
+
+    def _uses(self, digest: str) -> list[Any]:
+        """Artifacts that have a blob of this digest."""
+        if not _BLOB.fullmatch(digest):
+            return []
+        try:
+            _size, uses, _total = list_blob_uses(self.actor, digest, offset=0, limit=MAX_FOUND)
+        except NotFound:
+            return []
+        return [(use, kind_of(use.type), *_place(use.repository)) for use in uses]
 
     def _is_there(self, image: "_Image") -> bool:
         """Whether the caller may see an artifact of that name."""

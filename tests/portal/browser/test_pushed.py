@@ -2,8 +2,10 @@
 
 import json
 import re
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,9 +16,11 @@ from tests.portal.browser.conftest import PASSWORD, PHONE, Site
 from tests.portal.browser.test_looks import _look
 from tests.support.client import RegistryClient
 from tests.support.client import expect as expect_status
-from tests.support.oci import OCI_CONFIG, Blob, Manifest, artifact, image, index, random_layer
+from tests.support.oci import OCI_CONFIG, Blob, Manifest, artifact, image, index, random_layer, write_layout
+from tests.support.tools import Sandbox, requires
 
 Visit = Callable[..., Page]
+pytestmark = requires("skopeo")
 _HISTORY = [
     {"created_by": "/bin/sh -c #(nop) ADD rootfs.tar / "},
     {"created_by": "ENV VERSION=1", "empty_layer": True},
@@ -25,7 +29,22 @@ _HISTORY = [
 
 
 def push(site: Site, repository: str, manifest: Manifest, *tags: str) -> Manifest:
-    """As clients do: blobs, then manifests, children first."""
+    """By skopeo, once for each tag; what has none, or is attached to something, as such clients do."""
+    if not tags or "subject" in manifest.document:
+        return push_at_once(site, repository, manifest, *tags)
+    with tempfile.TemporaryDirectory() as folder:
+        sandbox = Sandbox(Path(folder) / "home")
+        layout = write_layout(Path(folder) / "image", dict.fromkeys(tags, manifest))
+        options = ["--insecure-policy", "--all", "--preserve-digests", "--dest-tls-verify=false"]
+        for tag in tags:
+            target = f"docker://{site.server.host_port}/{repository}:{tag}"
+            login = ["--dest-creds", f"admin:{PASSWORD}"]
+            sandbox.run("skopeo", "copy", *options, *login, f"oci:{layout}:{tag}", target)
+    return manifest
+
+
+def push_at_once(site: Site, repository: str, manifest: Manifest, *tags: str) -> Manifest:
+    """Blobs, then manifests, children first."""
     client = RegistryClient(site.url, "admin", PASSWORD)
     for blob in manifest.all_blobs():
         client.push_blob(repository, blob)
@@ -65,13 +84,15 @@ def test_7_the_first_push_appears(site: Site, visit: Visit) -> None:
     push(site, f"{name}/app", build([random_layer(500), random_layer(500)]), "v1")
     expect(page.get_by_role("link", name="app", exact=True)).to_be_visible()
     assert page.evaluate("window.stays")
+    page.reload()
+    expect(page.locator(".stats")).to_contain_text("in 1 repository")
 
 
 def test_8_a_list_is_what_its_address_says(site: Site, visit: Visit) -> None:
     name = site.project()
     small = build([random_layer(100), random_layer(100)])
     for number in range(27):
-        push(site, f"{name}/group/r{number:02}", small, "v1")
+        push_at_once(site, f"{name}/group/r{number:02}", small, "v1")
     push(site, f"{name}/large", build([random_layer(90_000), random_layer(100)]), "v1")
     page = visit(f"/projects/{name}/")
     page.get_by_role("link", name="Size · unique").click()
@@ -310,7 +331,8 @@ def test_looks(visit: Visit, site: Site, language: str) -> None:
     assert site.server.api("DELETE", f"/projects/{name}/repositories/gone/artifacts/v1").ok
     repository = page_of(name, "app")
     pages = (
-        f"/projects/{name}/", f"/projects/{name}/?view=tree", f"/projects/{name}/?dialog=push", f"/projects/{name}/trash",
+        f"/projects/{name}/", f"/projects/{name}/?view=tree", f"/projects/{name}/?dialog=push",
+        f"/projects/{name}/insights", f"/projects/{name}/trash",
         repository, f"{repository}?show=untagged", f"{repository}about", f"{repository}history?tag=v2",
         f"{repository}compare?a=v1.0.0&b=v2", f"{repository}tag?name=v2", f"{repository}delete-tags?tag=v2",
         f"{repository}a/v1.0.0/", f"{repository}a/latest/", f"{repository}a/v1.0.0/layers",
@@ -320,4 +342,4 @@ def test_looks(visit: Visit, site: Site, language: str) -> None:
     )  # fmt: skip
     found: list[str] = []
     _look(visit("/", language=language, bypass_csp=True), site, pages, found)
-    assert found == []
+    assert not found, "\n".join(found)
