@@ -36,6 +36,7 @@ class Config:
     restore_window: how long deleted manifests, tags and repositories can be restored; None: what the configuration key
         restore_window_days says (haven_core.configuration.selectors.restore_window).
     upload_ttl: an upload session nobody touched for this long is removed.
+    max_open_uploads: upload sessions that one user or robot may have open at a time.
     read_grace: how long the bytes of a removed blob stay, so that running downloads end well.
     untagged_age: an untagged manifest is left alone by `delete_untagged` until it is this old and was not pulled for as long.
     fixed_configuration: configuration keys (haven_core.configuration) that administrators can't change.
@@ -58,6 +59,7 @@ class Config:
     gc_grace: timedelta = timedelta(hours=24)
     restore_window: timedelta | None = None
     upload_ttl: timedelta = timedelta(hours=24)
+    max_open_uploads: int = 1000
     read_grace: timedelta = timedelta(hours=1)
     untagged_age: timedelta = timedelta(hours=24)
     fixed_configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -115,6 +117,9 @@ VARIABLES = (
         "how long deleted things can be restored, 0 turns it off; unset, the configuration key restore_window_days rules",
     ),
     Variable("HAVEN_UPLOAD_TTL_HOURS", "upload_ttl", "an upload untouched for this long is removed"),
+    Variable(
+        "HAVEN_MAX_OPEN_UPLOADS", "max_open_uploads", "upload sessions that one user or robot may have open, at least 1"
+    ),
     Variable("HAVEN_READ_GRACE_HOURS", "read_grace", "how long bytes outlive their blob for running downloads"),
     Variable(
         "HAVEN_UNTAGGED_AGE_HOURS",
@@ -181,6 +186,12 @@ def _boolean(name: str, text: str) -> bool:
     if text.lower() in ("false", "0", "no", "off"):
         return False
     raise ConfigError(f"{name} takes true or false, not {text!r}")
+
+
+def _count(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:10]) <= 1_000_000_000:
+        raise ConfigError(f"{name} takes a whole number, 1 or more, not {text!r}")
+    return int(text)
 
 
 def _url_parts(name: str, text: str, *schemes: str) -> SplitResult:
@@ -265,6 +276,7 @@ _PARSERS = {
     "HAVEN_DEBUG": _boolean,
     "HAVEN_ACCEL_REDIRECT": _boolean,
     "HAVEN_LOG_LEVEL": _log_level,
+    "HAVEN_MAX_OPEN_UPLOADS": _count,
     "HAVEN_CONFIGURATION": _configuration,
 }
 

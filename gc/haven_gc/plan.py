@@ -16,6 +16,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from haven_core.conf import config
 from haven_core.configuration.selectors import restore_window
 from haven_gc.collect import find_projects
+from haven_gc.uploads import find_stale
 from haven_registry.models import (
     Blob,
     Manifest,
@@ -247,7 +248,7 @@ def _blobs(ids: Sequence[int]) -> Iterator[Removal]:
 
 
 def _uploads(now: datetime) -> Iterator[Removal]:
-    stale = Upload.objects.filter(touched_at__lte=now - config().upload_ttl, state=Upload.OPEN)
+    stale = find_stale(now).filter(state=Upload.OPEN)
     for row in stale.order_by("id").values_list("id", "repository__full_name", "received_bytes").iterator():
         yield Removal("upload", row[0], f"{row[1]}/{row[0]}", ABANDONED, row[2])
 

@@ -1,5 +1,8 @@
 """Upload sessions that nobody goes on with."""
 
+from datetime import datetime
+
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from haven_core.conf import config
@@ -8,6 +11,12 @@ from haven_core.db.transactions import write_transaction
 from haven_gc.clock import require_right_clock
 from haven_registry.models import StorageObject, Upload
 from haven_registry.services.purge import BATCH
+
+
+def find_stale(now: datetime) -> "QuerySet[Upload, Upload]":
+    """Sessions, open or ended, that nobody touched for upload_ttl. They were created before, which has the index."""
+    since = now - config().upload_ttl
+    return Upload.objects.filter(created_at__lte=since, touched_at__lte=since)
 
 
 def reap_uploads(*, limit: int = BATCH) -> int:
@@ -19,7 +28,7 @@ def reap_uploads(*, limit: int = BATCH) -> int:
     """
     require_right_clock()
     now = timezone.now()
-    stale = Upload.objects.filter(touched_at__lte=now - config().upload_ttl).exclude(state=Upload.CANCELLED)
+    stale = find_stale(now).exclude(state=Upload.CANCELLED)
     with write_transaction():
         rows = backend.locked(stale.values_list("id", "object_id", "state")[:limit], "UPDATE", skip_locked=True)
         expired = [(upload_id, object_id) for upload_id, object_id, state in rows if state == Upload.OPEN]

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable
 
-from haven_core.errors import HavenError
+from haven_core.errors import HavenError, TooManyRequests
 
 
 class RepositoryUnknown(HavenError):
@@ -130,6 +130,12 @@ class UploadUnknown(HavenError):
     oci_code = "BLOB_UPLOAD_UNKNOWN"
     api_code = "NOT_FOUND"
     message = "blob upload unknown to registry"
+
+
+class TooManyUploads(TooManyRequests):
+    """The caller has as many open upload sessions as one may (HAVEN_MAX_OPEN_UPLOADS)."""
+
+    message = "too many open uploads: finish or cancel some, or wait until they end"
 
 
 class UploadConflict(HavenError):

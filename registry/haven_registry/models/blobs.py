@@ -109,7 +109,12 @@ class Upload(models.Model):
     version = models.IntegerField(default=0)
     digest = DigestField(null=True)
     created_at = models.DateTimeField()
-    touched_at = models.DateTimeField(db_index=True)
+    touched_at = models.DateTimeField()
 
     class Meta:
         db_table = "upload"
+        indexes = [
+            # not by touched_at, which moves with every request of a session: few sessions live long
+            models.Index(fields=["created_at"], name="upload_age"),
+            models.Index(fields=["owner"], condition=models.Q(state="open"), name="upload_open"),
+        ]

@@ -8,18 +8,23 @@ from uuid import UUID, uuid4
 
 from django.utils import timezone
 
+from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.fields import decode_digest, encode_digest
 from haven_core.db.transactions import run_write
 from haven_core.errors import ConcurrentChange, QuotaExceeded
 from haven_core.quotas.services import charge
-from haven_registry.errors import RepositoryUnknown, UploadConflict, UploadUnknown
+from haven_registry.errors import RepositoryUnknown, TooManyUploads, UploadConflict, UploadUnknown
 from haven_registry.models import StorageObject, Upload
 from haven_registry.services.blobs import link_blobs
 from haven_registry.services.repositories import hold_repository
 from haven_registry.services.room import with_room
 from haven_registry.storage.driver import StagingState
 from haven_registry.storage.keys import new_key
+
+RETRY_SECONDS = 60
+"""When whoever has too many sessions open may look again."""
+_OPEN_UPLOADS = "SELECT count(*) FROM (SELECT 1 FROM upload WHERE owner = %s AND state = 'open' LIMIT %s) AS mine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,10 @@ def start_upload(*, repository_id: int, owner: str, algorithm: str = "sha256") -
     """Open a session. Its storage_object row is committed before a byte is written to the key, so no byte is ever
     unknown.
 
-    Raises RepositoryUnknown. Locks: repository (KEY SHARE, by the foreign key).
+    Raises RepositoryUnknown, and TooManyUploads when the owner has max_open_uploads open; of several that begin at once at
+    the limit each may find room. Locks: repository (KEY SHARE, by the foreign key).
     """
-    upload_id, key, now = uuid4(), new_key(), timezone.now()
+    upload_id, key, now, limit = uuid4(), new_key(), timezone.now(), config().max_open_uploads
 
     def work() -> None:
         [(object_id,)] = backend.sql(
@@ -69,11 +75,12 @@ def start_upload(*, repository_id: int, owner: str, algorithm: str = "sha256") -
         created = backend.sql(
             "INSERT INTO upload (id, repository_id, object_id, state, owner, algorithm, received_bytes, version, "
             "created_at, touched_at) SELECT %s, id, %s, 'open', %s, %s, 0, 0, %s, %s FROM repository WHERE id = %s "
-            "AND deleted_at IS NULL RETURNING 1",
-            upload_id, object_id, owner, algorithm, now, now, repository_id,
+            f"AND deleted_at IS NULL AND ({_OPEN_UPLOADS}) < %s RETURNING 1",
+            upload_id, object_id, owner, algorithm, now, now, repository_id, owner, limit, limit,
         )  # fmt: skip
         if not created:
-            raise RepositoryUnknown
+            has_too_many = backend.sql(_OPEN_UPLOADS, owner, limit)[0][0] >= limit
+            raise TooManyUploads(retry_after_seconds=RETRY_SECONDS) if has_too_many else RepositoryUnknown
 
     run_write(work, is_durable=False)  # a lost session is begun again
     return OpenUpload(upload_id, repository_id, key, Upload.OPEN, owner, algorithm, 0, None, None, 0, None, now)

@@ -1,6 +1,9 @@
 """Tags, uploads, blobs: what clients do."""
 
+import dataclasses
+import json
 import uuid
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,7 @@ from haven_registry.errors import (
     PreconditionFailed,
     RepositoryUnknown,
     TagUnknown,
+    TooManyUploads,
     UploadConflict,
     UploadUnknown,
 )
@@ -27,6 +31,7 @@ from haven_registry.models import (
 from haven_registry.services import blobs, repositories, tags, uploads
 from haven_registry.services.copying import copy_artifact
 from haven_registry.services.delete import delete_manifest
+from haven_registry.v2.errors import render
 from tests.integration.model.conftest import Clock
 from tests.support.documents import digest_of, image, index
 from tests.support.site import OWNER, Site
@@ -117,6 +122,24 @@ def test_an_upload_belongs_to_its_owner_and_repository(site: Site):
     uploads.cancel_upload(upload.id)
     with pytest.raises(UploadUnknown):
         uploads.find_upload(upload_id=upload.id, repository=APP, owner=OWNER)
+
+
+def test_open_uploads_of_one_person_are_limited(site: Site, settings: Any):
+    """What is refused leaves no trace; who ends a session may begin another; others are not concerned."""
+    settings.HAVEN = dataclasses.replace(settings.HAVEN, max_open_uploads=2)
+    first, _ = (uploads.start_upload(repository_id=site.repository, owner=OWNER) for _ in range(2))
+    objects = StorageObject.objects.count()
+    with pytest.raises(TooManyUploads) as refusal:
+        uploads.start_upload(repository_id=site.new_repository(site.second, "elsewhere"), owner=OWNER)
+    answer = render(refusal.value)
+    assert (answer.status, dict(answer.headers)["Retry-After"]) == (429, "60")
+    assert json.loads(answer.body)["errors"][0]["code"] == "TOOMANYREQUESTS"
+    assert (StorageObject.objects.count(), Upload.objects.count()) == (objects, 2)
+    uploads.start_upload(repository_id=site.repository, owner="user:2")
+    uploads.cancel_upload(first.id)
+    uploads.start_upload(repository_id=site.repository, owner=OWNER)
+    with pytest.raises(RepositoryUnknown):
+        uploads.start_upload(repository_id=10**9, owner="user:2")
 
 
 def test_of_two_writers_to_one_session_one_is_told(site: Site):
