@@ -1,4 +1,8 @@
-"""The stress test's own test: each wrong variant of the model must be caught, by the violation it is known for."""
+"""The stress test's own test: each wrong variant of the model must be caught, by the violation it is known for.
+
+On SQLite only those that look outside the transaction in which they write: with one writer at a time a lock that is too
+weak, an order of locks, or a sum made in Python is not wrong there.
+"""
 
 import pytest
 
@@ -14,12 +18,14 @@ CAUGHT_AS = {
     ("quota_early", "dance"): {"deadlock", "deadlocks_in_server_statistics"},
     ("drift", "dance"): {"quota_drift"},
 }  # fmt: skip
+WRONG_ON_SQLITE = (("bytes_first", "dance"), ("no_recheck", "dance"))
+CASES = [("postgresql", *case) for case in CAUGHT_AS] + [("sqlite", *case) for case in WRONG_ON_SQLITE]
 
 
-@pytest.mark.parametrize(("sabotage", "focus"), CAUGHT_AS)
-def test_a_wrong_variant_is_caught(stress: Stress, sabotage: str, focus: str):
+@pytest.mark.parametrize(("database", "sabotage", "focus"), CASES)
+def test_a_wrong_variant_is_caught(stress: Stress, database: str, sabotage: str, focus: str):
     options = (f"--sabotage={sabotage}", f"--focus={focus}", "--no-kill", "--stop-at-first", "--seconds=60")
-    answer = stress("postgresql", *options)
+    answer = stress(database, *options)
     assert answer["exit_code"] == 1
     assert answer["violations"].keys() & CAUGHT_AS[sabotage, focus], answer["details"]
 
