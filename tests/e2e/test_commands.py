@@ -20,6 +20,7 @@ from tests.support.stack import ADMIN, _family, child_environment, free_port
 
 PROCESSES = ["valkey", "registry", "uploads", "core", "worker", "beat", "nginx"]
 REVOKED_SECONDS = 10
+GIVEN = "A-given-One-1"  # a password
 
 
 @dataclass
@@ -138,10 +139,26 @@ def test_a_new_password_for_the_administrator(place: Place) -> None:
     eventually(lambda: place.login(old) == 401, REVOKED_SECONDS, pause=0.5)
 
     assert place.haven("admin", "reset-password", HAVEN_ADMIN_PASSWORD="weak").returncode == 2
-    given = place.haven("admin", "reset-password", HAVEN_ADMIN_PASSWORD="A-given-One-1")
+    given = place.haven("admin", "reset-password", HAVEN_ADMIN_PASSWORD=GIVEN)
     assert (given.returncode, given.stdout) == (0, "admin has the password of HAVEN_ADMIN_PASSWORD\n")
     assert not place.password_file.exists()  # nothing wrong lies about
-    assert place.login("A-given-One-1") == 200
+    assert place.login(GIVEN) == 200
+
+
+def test_a_new_token_key_logs_nobody_out(place: Place) -> None:
+    def ping(token: str) -> int:
+        return requests.get(f"{place.url}/v2/", headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code
+
+    def token() -> str:
+        answer = requests.get(f"{place.url}/service/token", auth=(ADMIN, GIVEN), timeout=30)
+        return str(answer.json()["token"])
+
+    assert place.haven("admin", "reset-password", HAVEN_ADMIN_PASSWORD=GIVEN).returncode == 0
+    old = token()
+    done = place.haven("rotate-token-key")
+    assert done.returncode == 0, done.stderr
+    assert "older tokens stay good" in done.stdout
+    assert (ping(old), ping(token())) == (200, 200)
 
 
 def test_up_again_while_it_runs(place: Place) -> None:

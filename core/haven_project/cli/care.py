@@ -188,6 +188,17 @@ def reset_password(options: argparse.Namespace) -> int:
     return 0
 
 
+def rotate_token_key(options: argparse.Namespace) -> int:
+    """A new key for registry tokens; the old one verifies until the last token that it signed has ended."""
+    with_django(options)
+    from haven_core.tokens.keys import SIGNS_AFTER, rotate_key
+
+    kid = rotate_key()
+    seconds = SIGNS_AFTER.total_seconds()
+    print(f"key {kid} signs tokens {seconds:.0f} seconds from now, when every process knows it; older tokens stay good")
+    return 0
+
+
 def prove(options: argparse.Namespace) -> int:
     """Push and pull a tiny image over HTTP, as a client would."""
     with_django(options)

@@ -128,6 +128,12 @@ def _add_care_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         _data_option(action)
         action.set_defaults(run=_command("care", f"config_{name}"))
 
+    rotate = commands.add_parser(
+        "rotate-token-key", help="sign registry tokens with a new key from now on; nobody is logged out"
+    )
+    _data_option(rotate)
+    rotate.set_defaults(run=_command("care", "rotate_token_key"))
+
     admin = commands.add_parser("admin", help="look after the admin account")
     actions = admin.add_subparsers(metavar="ACTION", required=True)
     reset = actions.add_parser(
