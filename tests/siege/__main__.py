@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from tests.siege.clients import RETENTION_KEEPS, Client, Jobs, Keeper, Killer, Siege
@@ -32,7 +33,9 @@ from tests.support.seaweedfs import run_seaweedfs
 from tests.support.stack import StackError
 
 PROJECTS = ("north", "south")
+MORE_SECONDS = 240.0
 RULES_CACHED = 5.0  # seconds for which another process may still hold a tag immutable after its rule is gone
+_END_OF_CLAIMS = "UPDATE storage_object SET purge_after = now() WHERE state = 'dead' AND purge_after > now()"
 EVERYWHERE = {"repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}]}
 
 
@@ -48,9 +51,13 @@ def main() -> int:
     return 1 if answer["violations"] else 0
 
 
-def besiege(seconds: float, *, clients: int, servers: bool) -> dict[str, object]:
+def besiege(seconds: float, *, clients: int, servers: bool, needed: Collection[str] = ()) -> dict[str, object]:
     """Run it; {"seconds", "counts", "refused_pushes", "violations"}. refused_pushes: for each way in which a blob that a
-    refused manifest named was shown before, how many there were and after how many seconds the earliest and latest came."""
+    refused manifest named was shown before, how many there were and after how many seconds the earliest and latest came.
+
+    needed: counts that may not be missing: the second half lasts until all are there, MORE_SECONDS longer at most. Then
+    the claims of killed workers, and the grace of downloads, are ended at the end instead of waited for (needs servers).
+    """
     with ExitStack() as life:
         folder = Path(life.enter_context(tempfile.TemporaryDirectory(prefix="hs-")))
         environment, postgres = SETTINGS | restore_window(RESTORABLE), None
@@ -64,8 +71,8 @@ def besiege(seconds: float, *, clients: int, servers: bool) -> dict[str, object]
         everybody = Everybody(siege, [_rules(siege, name) for name in PROJECTS], clients)
         everybody.assault(seconds / 2, postgres)
         _without_restoring(siege)
-        everybody.assault(seconds / 2, postgres)
-        _aftermath(siege, everybody.owners, postgres)
+        everybody.assault(seconds / 2, postgres, needed)
+        _aftermath(siege, everybody.owners, postgres, is_hurried=bool(needed))
         return {
             "seconds": round(time.monotonic() - began),
             "counts": dict(sorted(siege.counts.items())),
@@ -83,7 +90,7 @@ class Everybody:
         self.keeper, self.restorer = Keeper(siege), Restorer(siege)
         self.owners = [*self.people, self.keeper.client, self.restorer.client, self.restorer.keeper.client]
 
-    def assault(self, seconds: float, postgres: PostgresServer | None) -> None:
+    def assault(self, seconds: float, postgres: PostgresServer | None, needed: Collection[str] = ()) -> None:
         siege = self.siege
         siege.stop.clear()
         for owner in self.owners:
@@ -96,6 +103,9 @@ class Everybody:
             siege.start("killer", Killer(siege, _cutter(postgres) if postgres else None).step),
         ]
         time.sleep(seconds)
+        deadline = time.monotonic() + MORE_SECONDS
+        while not all(siege.counts[what] for what in needed) and time.monotonic() < deadline:
+            time.sleep(1)
         siege.stop.set()
         for thread in threads:
             thread.join(300)
@@ -158,7 +168,7 @@ def _rules(siege: Siege, project: str) -> str:
     return str(made.headers["Location"]).removeprefix("/api/v2.0")
 
 
-def _aftermath(siege: Siege, people: list[Client], postgres: PostgresServer | None) -> None:
+def _aftermath(siege: Siege, people: list[Client], postgres: PostgresServer | None, *, is_hurried: bool) -> None:
     """With nobody there: all in the ledgers comes back, rows, bytes and quotas agree, and what is deleted leaves nothing."""
     stack = siege.stack
     stack.wait_running(seconds=90)
@@ -175,7 +185,8 @@ def _aftermath(siege: Siege, people: list[Client], postgres: PostgresServer | No
         for repository in siege.api("GET", f"/projects/{project}/repositories?page_size=100").json():
             name = repository["name"].partition("/")[2]
             _watched(siege, lambda at=(project, name): _deleted(siege, *at))  # type: ignore[misc]
-    _watched(siege, lambda: _nothing_left(siege, until=time.monotonic() + EMPTY))
+    hurry = partial(_sql, postgres, _END_OF_CLAIMS) if is_hurried and postgres is not None else None
+    _watched(siege, lambda: _nothing_left(siege, hurry, until=time.monotonic() + EMPTY))
     if postgres is not None:
         deadlocks = int(_sql(postgres, "SELECT sum(deadlocks) FROM pg_stat_database"))
         if deadlocks:
@@ -186,11 +197,13 @@ def _deleted(siege: Siege, project: str, name: str) -> None:
     expect(siege.api("DELETE", f"/projects/{project}/repositories/{name}"), 200)
 
 
-def _nothing_left(siege: Siege, *, until: float) -> None:
+def _nothing_left(siege: Siege, hurry: Callable[[], object] | None, *, until: float) -> None:
     """Dead bytes outlive their rows by the grace of running downloads, and what a killed worker was deleting waits for the
-    end of its claim, so this collects and looks until it is true or late."""
+    end of its claim, so this collects and looks until it is true or late. hurry: ends what is waited for."""
     kinds, jobs = ("objects", "live", "sessions", "staged", "unknown"), Jobs(siege, [])
     while True:
+        if hurry is not None:
+            hurry()
         jobs.collect()
         found = siege.stack.settle("orphans")
         if not any(found[kind] for kind in kinds) or time.monotonic() > until:

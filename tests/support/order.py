@@ -15,6 +15,9 @@ import pytest
 
 _ROOT = Path(__file__).parents[1]
 LONGEST = (
+    "siege",
+    "portal/browser/test_pushed.py",
+    "portal/browser/test_looks.py",
     "contract/test_schemathesis.py",
     "integration/gc/test_on_postgresql.py",
     "integration/model/test_on_postgresql.py",
@@ -27,9 +30,8 @@ LONGEST = (
     "faults/test_big_layer.py",
     "integration/jobs/test_on_postgresql.py",
     "integration/settings/test_on_postgresql.py",
-    "faults",
     "concurrency",
-    "siege",
+    "faults",
     "e2e",
     "conformance",
     "clients",
@@ -38,9 +40,7 @@ LONGEST = (
 """Files and folders below tests/, the longest first; the order of the rest does not matter."""
 SLOW = frozenset(
     {
-        "concurrency",
         "contract/test_schemathesis.py",
-        "e2e",
         "faults",
         "integration/gc/test_on_postgresql.py",
         "integration/jobs/test_on_postgresql.py",
