@@ -1,8 +1,10 @@
 """Connections outside Django's request cycle."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
+from math import inf
 from typing import TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -13,6 +15,7 @@ from haven_core.errors import DatabaseUnavailable
 REST_SECONDS = 0.1  # a thousand times what asking costs
 
 _T = TypeVar("_T")
+_thread = threading.local()
 _log = logging.getLogger("haven.database")
 
 
@@ -21,13 +24,14 @@ def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T
 
     There are no request signals in a bare WSGI callable, so nobody else looks after the connection. A repeatable function
     (a read) that fails on a dead one runs again on a new one. Another must not run twice, so its connection is checked
-    before. Raises DatabaseUnavailable, and whatever else `function` raises.
+    before, unless this thread wrote on it a moment ago (REST_SECONDS). Raises DatabaseUnavailable, and whatever else
+    `function` raises.
     """
     if not is_repeatable:
-        _drop_dead_connection()
+        wake_connection(getattr(_thread, "wrote_at", -inf))
     was_connected = thread_connection().connection is not None
     try:
-        return function()
+        result = function()
     except (DatabaseError, InterfaceError) as error:
         if not is_unavailable(error):
             raise
@@ -36,6 +40,9 @@ def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T
             return on_live_connection(function, is_repeatable=False)
         _log.error("database unavailable: %s", str(error).strip().partition("\n")[0])
         raise DatabaseUnavailable from error
+    if not is_repeatable:
+        _thread.wrote_at = time.monotonic()
+    return result
 
 
 def wake_connection(rested_since: float) -> None:
