@@ -34,7 +34,7 @@ class Process:
     reload_signal: sent when the supervisor gets SIGHUP; None: not reloaded.
     start_seconds: how long it may take until it is ready.
     stale: left-over files, such as sockets, removed before each start.
-    niceness: how far its processor time stands back behind the others' (0 to 19, nice(2)).
+    niceness: how far, once it is ready, its processor time stands back behind the others' (0 to 19, nice(2)).
     """
 
     name: str
@@ -48,14 +48,6 @@ class Process:
     start_seconds: float = 60.0
     stale: tuple[Path, ...] = ()
     niceness: int = 0
-
-
-def _stand_back(niceness: int) -> None:
-    """nice(2), and the same for the session where the kernel weighs sessions against each other and processes only
-    within one (sched(7), autogroup)."""
-    os.nice(niceness)
-    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as autogroup:  # noqa: PTH123  # after fork
-        autogroup.write(str(niceness))
 
 
 class Child:
@@ -86,11 +78,9 @@ class Child:
         """
         for path in self.process.stale:
             path.unlink(missing_ok=True)
-        supervisor, niceness = os.getpid(), self.process.niceness
+        supervisor = os.getpid()
 
-        def prepare() -> None:
-            if niceness:
-                _stand_back(niceness)
+        def die_with_supervisor() -> None:
             # The signal asks the program to end: a master process then ends its workers. What does not listen is
             # killed by the guardian. If the supervisor died before prctl() there is nobody left to tell us.
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -107,7 +97,7 @@ class Child:
                 stderr=log,
                 start_new_session=True,
                 umask=0o077,
-                preexec_fn=prepare,  # the supervisor has one thread
+                preexec_fn=die_with_supervisor,  # the supervisor has one thread
             )
         finally:
             os.close(log)
@@ -120,6 +110,15 @@ class Child:
 
     def is_ready(self) -> bool:
         return self.process.ready is None or self.process.ready()
+
+    def stand_back(self) -> None:
+        """Give way from now on, with all workers: as a group of processes, and as a session where the kernel weighs sessions
+        against each other and processes only within one (sched(7), autogroup)."""
+        if self._popen is None or not self.process.niceness:
+            return
+        with contextlib.suppress(OSError):  # it has just ended, or the kernel has no such weights
+            os.setpriority(os.PRIO_PGRP, self._popen.pid, self.process.niceness)
+            Path(f"/proc/{self._popen.pid}/autogroup").write_text(str(self.process.niceness))
 
     def has_ended(self) -> bool:
         """Whether the leader has ended. Leaves it a zombie, so that its number stays its own until reap()."""

@@ -117,6 +117,7 @@ class Supervisor:
         if child.is_ready():
             child.enter("running")
             logger.info("process_ready name=%s pid=%s", child.process.name, child.pid)
+            child.stand_back()
         elif time.monotonic() - child.started > child.process.start_seconds:
             if self._phase == "starting":
                 reason = f"was not ready within {child.process.start_seconds:.0f} s"
