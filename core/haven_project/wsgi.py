@@ -7,12 +7,15 @@ from typing import Any
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
-django.setup()
+from haven_project.loading import loading
 
-from haven_api.token_service import token_application  # noqa: E402  # needs the settings above
-from haven_core.conf import config  # noqa: E402
-from haven_registry.v2.app import application as distribution  # noqa: E402
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
+with loading():
+    django.setup()
+
+    from haven_api.token_service import token_application  # needs the settings above
+    from haven_core.conf import config
+    from haven_registry.v2.app import application as distribution
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -35,12 +38,14 @@ def registry(environ: dict[str, Any], start_response: Callable[..., Any]) -> Ite
 
 @lru_cache(maxsize=1)
 def _control_plane() -> Application:
-    from django.core.wsgi import get_wsgi_application
+    with loading():
+        from django.core.wsgi import get_wsgi_application
 
-    import haven_project.celery  # noqa: F401  # the API hands tasks over: to our broker
-    from haven_api.quick import quick_answer
+        import haven_project.celery  # the API hands tasks over: to our broker
+        import haven_project.urls  # noqa: F401  # Django would load it with the first request
+        from haven_api.quick import quick_answer
 
-    django_application = get_wsgi_application()
+        django_application = get_wsgi_application()
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if answer := quick_answer(environ):

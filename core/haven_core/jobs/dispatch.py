@@ -1,13 +1,17 @@
-"""Telling workers that there is something to do. Only a hint: whoever misses it finds the task in the database."""
+"""Telling workers that there is something to do. Only a hint: whoever misses it finds the task in the database.
+
+Celery is loaded by the first message: the processes that serve /v2 send none, and start with every command.
+"""
 
 import logging
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
 from django.conf import settings
-from kombu.exceptions import KombuError
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 TASK_NAME = "haven_core.jobs.tasks.run"
 QUEUE = "default"
@@ -18,6 +22,8 @@ _log = logging.getLogger("haven.jobs")
 
 def wake_workers(task_ids: Sequence[int]) -> bool:
     """Send a message for each task; False when the broker does not take them. Never raises for that, never waits long."""
+    from kombu.exceptions import KombuError
+
     try:
         for task_id in task_ids:
             send(TASK_NAME, args=[task_id], queue=QUEUE, retry=False, ignore_result=True)
@@ -33,9 +39,11 @@ def send(name: str, **options: Any) -> None:
 
 
 @lru_cache(maxsize=2)
-def _producer(broker_url: str) -> Celery:
+def _producer(broker_url: str) -> "Celery":
     """An application that only sends. The processes that serve requests don't load the workers' one, and theirs waits for
     a broker that is away; a request must not."""
+    from celery import Celery
+
     app = Celery("haven-producer", set_as_current=False, broker=broker_url)
     app.conf.update(
         task_serializer="json",

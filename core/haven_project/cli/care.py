@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from haven_core.config import VARIABLES, Config, ConfigError, load_config
 from haven_project.cli.main import FAILED, UNUSABLE, complain
+from haven_project.loading import loading
 
 
 def with_django(options: argparse.Namespace) -> Config:
@@ -18,7 +19,8 @@ def with_django(options: argparse.Namespace) -> Config:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haven_project.settings")
     import django
 
-    django.setup()
+    with loading():
+        django.setup()
     return config
 
 
