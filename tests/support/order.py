@@ -15,7 +15,6 @@ import pytest
 
 _ROOT = Path(__file__).parents[1]
 LONGEST = (
-    "siege",
     "portal/browser/test_pushed.py",
     "portal/browser/test_looks.py",
     "contract/test_schemathesis.py",
@@ -48,7 +47,6 @@ SLOW = frozenset(
         "integration/model/test_on_postgresql.py",
         "integration/settings/test_on_postgresql.py",
         "portal/browser",
-        "siege",
     }
 )
 """Files and folders below tests/ whose tests are marked slow."""
