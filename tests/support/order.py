@@ -1,7 +1,7 @@
 """Which tests are slow, and in which order tests run in several processes.
 
-Slow are files that kill processes over and over, force races, drive a browser or fuzz: most of the minutes, few of the
-tests. `haven test` leaves them out, `haven test --slow` runs them alone, CI runs both.
+Slow are files that kill processes over and over, drive a browser, fuzz, or play other tests on PostgreSQL: most of the
+minutes, few of the tests. `haven test` leaves them out, `haven test --slow` runs them alone, CI runs both.
 
 Files are dealt out whole, one after the other, to whoever is free (`--dist loadfile --no-loadscope-reorder`). Left to
 itself pytest-xdist begins with the files of most tests, and the ones with a single test of four minutes come last. So

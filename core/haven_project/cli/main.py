@@ -230,9 +230,7 @@ def _add_seed_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 def _add_development_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     test = commands.add_parser("test", help="install what the tests need and run them")
     which = test.add_mutually_exclusive_group()
-    which.add_argument(
-        "--slow", action="store_true", help="only the slow ones: killed processes, races, browsers, fuzzing"
-    )
+    which.add_argument("--slow", action="store_true", help="only the slow ones: killed processes, browsers, fuzzing")
     which.add_argument("--all", action="store_true", dest="long", help="all, also the long ones: 10 GiB layer, soak")
     test.add_argument("pytest", nargs="*", help="arguments for pytest, such as tests/unit -k digest")
     test.set_defaults(run=_command("develop", "test"))
