@@ -21,6 +21,8 @@ def _database(url: str) -> dict[str, Any]:
             },
             "CONN_MAX_AGE": None,
         }
+    from haven_core.db.postgresql import Connection, Cursor  # the driver loads a library: not for SQLite
+
     options = dict(parse_qsl(parts.query))
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -29,9 +31,16 @@ def _database(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": options.pop("host", parts.hostname or ""),
         "PORT": options.pop("port", str(parts.port or "")),
-        "OPTIONS": {"connect_timeout": 5, "application_name": "haven", **options},
+        "OPTIONS": {
+            "connect_timeout": 5,
+            "application_name": "haven",
+            "connection_factory": Connection,
+            "cursor_factory": Cursor,
+            **options,
+        },
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,  # they would need a connection of their own
     }
 
 

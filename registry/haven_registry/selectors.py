@@ -137,7 +137,7 @@ class StoredBlob(NamedTuple):
 
 def find_stored(digest: str) -> StoredBlob | None:
     """A blob's bytes, whoever uses it: for the upload that brings the same ones again."""
-    rows = backend.sql(
+    rows = backend.prepared(
         "SELECT o.storage_key, b.size, b.damaged_at IS NOT NULL FROM blob b "
         "JOIN storage_object o ON o.id = b.object_id WHERE b.digest = %s",
         encode_digest(digest),

@@ -8,19 +8,21 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, ProgrammingError, connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, connection, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 MAX_ROWS_PER_INSERT = 500
+MAX_ROWS_PREPARED = 8
 _NOT_OUR_CONNECTION = ("26000", "42P05")  # invalid_sql_statement_name, duplicate_prepared_statement
 
 Row = tuple[Any, ...]
 
-_thread = threading.local()  # connections belong to threads, and so do their prepared statements
+_thread = threading.local()  # connections belong to threads
 
 
 def is_postgresql() -> bool:
@@ -88,27 +90,83 @@ def sql(text: str, *parameters: Any) -> list[Row]:
 
 
 def prepared(text: str, *parameters: Any) -> list[Row]:
-    """Like sql(), for the few reads that every pull makes: on PostgreSQL planned once for each connection.
+    """Like sql(), for what every push and pull says: on PostgreSQL planned once for each connection.
 
-    Planning the joins behind a tag costs ten times their execution. The types of the parameters must follow from the
-    statement. Where a pooler gives each transaction another server connection the statement runs unprepared.
+    Planning costs several times the execution. The types of the parameters must follow from the statement. Behind a pooler
+    that gives each transaction another server connection, statements run unprepared from the first that is lost: in a
+    transaction that one raises, and run_write begins again.
     """
     database = thread_connection()
-    if database.vendor != "postgresql" or database.queries_logged or database.execute_wrappers:
+    if not _may_prepare(database):
         return sql(text, *parameters)
-    _connect(database)
-    statements = _prepared_on(database.connection)
     try:
-        if text not in statements:
-            name = f"haven_{len(statements)}"
-            numbered = text % tuple(f"${number}" for number in range(1, len(parameters) + 1))
-            _run(database, f"PREPARE {name} AS {numbered}", [])
-            statements[text] = f"EXECUTE {name} ({placeholders(parameters)})" if parameters else f"EXECUTE {name}"
-        return _run(database, statements[text], list(parameters))
-    except ProgrammingError as error:  # the pooler's other connection knows none of this one's, or all of them
-        if getattr(error.__cause__, "pgcode", None) not in _NOT_OUR_CONNECTION or database.in_atomic_block:
+        return _run(database, _execution(database, text, len(parameters)), list(parameters))
+    except DatabaseError as error:
+        if not is_lost_statement(error) or database.in_atomic_block:
             raise
         return sql(text, *parameters)
+
+
+def ahead(text: str, *parameters: Any) -> None:
+    """Like prepared(), for a statement of a transaction whose result nobody needs: on PostgreSQL it goes with the next
+    one, which raises what it would have raised. Never the last word on something that may fail for a good reason."""
+    database = thread_connection()
+    if not (database.in_atomic_block and _may_prepare(database)):
+        sql(text, *parameters)
+        return
+    execution = _execution(database, text, len(parameters))
+    with database.wrap_database_errors, database.connection.cursor() as cursor:
+        database.connection.ahead(cursor.mogrify(execution, list(parameters)))
+
+
+@contextmanager
+def nothing_left_unsaid() -> Iterator[None]:
+    """Around a write that is no transaction: what was to go with it, and never went, goes with nothing else."""
+    try:
+        yield
+    finally:
+        database = thread_connection()
+        if database.vendor == "postgresql" and database.connection is not None and not database.in_atomic_block:
+            database.connection.forget_ahead()
+
+
+def is_lost_statement(error: DatabaseError) -> bool:
+    """Whether a prepared statement is not on the connection where it was prepared: this process prepares no more."""
+    global _is_pooled
+    if getattr(error.__cause__, "pgcode", None) not in _NOT_OUR_CONNECTION:
+        return False
+    _is_pooled = True
+    return True
+
+
+_is_pooled = False  # a pooler stands between us and PostgreSQL, as far as this process knows
+
+
+def _may_prepare(database: BaseDatabaseWrapper) -> bool:
+    return (
+        database.vendor == "postgresql" and not _is_pooled
+        and not database.queries_logged and not database.execute_wrappers
+    )  # fmt: skip
+
+
+def _execution(database: BaseDatabaseWrapper, text: str, number: int) -> str:
+    """The EXECUTE, with placeholders, of a statement of so many parameters; prepared now if this connection has it not."""
+    _connect(database)
+    name, preparation, execution = _as_prepared(text, number)
+    if name not in database.connection.statements:
+        _run(database, preparation, [])
+        database.connection.statements.add(name)
+    return execution
+
+
+@lru_cache(maxsize=1024)
+def _as_prepared(text: str, number: int) -> tuple[str, str, str]:
+    """A name that only this statement has, in every process, as a pooler may give our connection to any of them; PREPARE;
+    and EXECUTE."""
+    name = f"haven_{sha256(text.encode()).hexdigest()[:24]}"
+    numbered = text % tuple(f"${place}" for place in range(1, number + 1))
+    values = f" ({', '.join(['%s'] * number)})" if number else ""
+    return name, f"PREPARE {name} AS {numbered}", f"EXECUTE {name}{values}"
 
 
 def thread_connection() -> BaseDatabaseWrapper:
@@ -117,14 +175,6 @@ def thread_connection() -> BaseDatabaseWrapper:
     if database is None:
         database = _thread.database = connections[DEFAULT_DB_ALIAS]
     return database
-
-
-def _prepared_on(raw: Any) -> dict[str, str]:
-    """What is prepared on this thread's driver connection: statement to EXECUTE text. A new connection has nothing."""
-    if getattr(_thread, "connection", None) is not raw:
-        _thread.connection, _thread.statements = raw, {}
-    statements: dict[str, str] = _thread.statements
-    return statements
 
 
 def _connect(database: BaseDatabaseWrapper) -> None:
@@ -209,10 +259,12 @@ def _set_synchronous(database: BaseDatabaseWrapper, level: str) -> None:
 
 
 def relax_this_commit() -> None:
-    """PostgreSQL: the COMMIT of this transaction need not wait for the disk. Ends with the transaction, so a pooled
-    connection carries nothing on."""
+    """PostgreSQL: the COMMIT of this transaction, or of the next statement, need not wait for the disk. Ends with the
+    transaction, so a pooled connection carries nothing on."""
     if is_postgresql():
-        sql("SET LOCAL synchronous_commit = off")
+        database = thread_connection()
+        _connect(database)
+        database.connection.ahead(b"SET LOCAL synchronous_commit = off")
 
 
 def sync() -> None:
@@ -281,18 +333,27 @@ def insert(
     """Multi-row INSERT in the given row order; the same text on both databases.
 
     on_conflict is the SQL after ON CONFLICT, such as "DO NOTHING": then only rows really inserted are returned, which
-    bulk_create(ignore_conflicts=True) can't tell. Returned values are raw: ids and numbers only.
+    bulk_create(ignore_conflicts=True) can't tell. Returned values are raw: ids and numbers only. returning: empty, and
+    few rows go ahead(). Only few go prepared: each number of them is a statement.
     """
     database = thread_connection()
     fields, head, one = _insertion(model, tuple(names))
-    tail = (f" ON CONFLICT {on_conflict}" if on_conflict else "") + f" RETURNING {', '.join(returning)}"
+    tail = f" ON CONFLICT {on_conflict}" if on_conflict else ""
+    if returning:
+        tail += f" RETURNING {', '.join(returning)}"
     result: list[Row] = []
     for start in range(0, len(rows), MAX_ROWS_PER_INSERT):
         chunk = rows[start : start + MAX_ROWS_PER_INSERT]
         values = [
             field.get_db_prep_save(value, database) for row in chunk for field, value in zip(fields, row, strict=True)
         ]
-        result += sql(head + ", ".join([one] * len(chunk)) + tail, *values)
+        text = head + ", ".join([one] * len(chunk)) + tail
+        if len(chunk) > MAX_ROWS_PREPARED:
+            result += sql(text, *values)
+        elif returning:
+            result += prepared(text, *values)
+        else:
+            ahead(text, *values)
     return result
 
 

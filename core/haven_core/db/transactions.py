@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from haven_core.db import backend
 from haven_core.errors import ConcurrentChange
@@ -18,12 +18,14 @@ _RETRYABLE = ("40P01", "40001")  # deadlock detected, serialization failure
 
 
 @contextmanager
-def write_transaction(*, is_durable: bool = True) -> Iterator[None]:
+def write_transaction(*, is_durable: bool = True, is_one_statement: bool = False) -> Iterator[None]:
     """One outermost transaction: what it wrote is durable when it ends, unless told otherwise (run_write).
 
     With SQLite others see it before that, and may write meanwhile: one sync serves all who wait for it.
+    is_one_statement: the block makes one write, which needs no BEGIN and COMMIT, and may read after it.
     """
-    with backend.writers_turn(), backend.commit_without_sync(), transaction.atomic(durable=True):
+    frame = backend.nothing_left_unsaid() if is_one_statement else transaction.atomic(durable=True)
+    with backend.writers_turn(), backend.commit_without_sync(), frame:
         if not is_durable:
             backend.relax_this_commit()
         yield
@@ -31,7 +33,7 @@ def write_transaction(*, is_durable: bool = True) -> Iterator[None]:
         backend.sync()
 
 
-def run_write(function: Callable[[], _T], *, is_durable: bool = True) -> _T:
+def run_write(function: Callable[[], _T], *, is_durable: bool = True, is_one_statement: bool = False) -> _T:
     """Run `function` as one write transaction; again when it lost a race to GC or to another insert of the same key.
 
     is_durable: False commits without waiting for the disk. The change is atomic and visible at once, survives any process
@@ -42,7 +44,7 @@ def run_write(function: Callable[[], _T], *, is_durable: bool = True) -> _T:
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with write_transaction(is_durable=is_durable):
+            with write_transaction(is_durable=is_durable, is_one_statement=is_one_statement):
                 return function()
         except ConcurrentChange:
             if attempt == ATTEMPTS:
@@ -52,8 +54,13 @@ def run_write(function: Callable[[], _T], *, is_durable: bool = True) -> _T:
             if not backend.is_foreign_key_violation(error) or attempt == ATTEMPTS:
                 raise
             retries["foreign_key"] += 1
-        except OperationalError as error:
-            if getattr(error.__cause__, "pgcode", None) not in _RETRYABLE or attempt == ATTEMPTS:
+        except DatabaseError as error:
+            if attempt == ATTEMPTS:
                 raise
-            retries["deadlock"] += 1
+            if backend.is_lost_statement(error):
+                retries["lost_statement"] += 1
+            elif getattr(error.__cause__, "pgcode", None) in _RETRYABLE:
+                retries["deadlock"] += 1
+            else:
+                raise
     raise AssertionError("unreachable")

@@ -21,7 +21,8 @@ def publish_many(topic: str, events: Sequence[tuple[datetime, dict[str, Any]]]) 
     for start in range(0, len(events), _ROWS_PER_INSERT):
         rows = events[start : start + _ROWS_PER_INSERT]
         values = [value for moment, payload in rows for value in (topic, json.dumps(payload), moment)]
-        backend.sql(
+        write = backend.ahead if len(rows) == 1 else backend.sql
+        write(
             "INSERT INTO outbox_event (topic, payload, created_at, transaction_number) VALUES "
             + ", ".join([one] * len(rows)),
             *values,

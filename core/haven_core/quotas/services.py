@@ -26,9 +26,9 @@ def charge(project_id: int, delta: int) -> None:
     if delta == 0:
         return
     if delta < 0:
-        backend.sql(_ADD, delta, project_id)
+        backend.ahead(_ADD, delta, project_id)
         return
-    charged = backend.sql(
+    charged = backend.prepared(
         _ADD + "AND (hard_bytes IS NULL OR used_bytes + %s <= hard_bytes) RETURNING used_bytes, hard_bytes",
         delta, project_id, delta,
     )  # fmt: skip

@@ -74,7 +74,7 @@ def link_blobs(repository_id: int, project_id: int, blobs: Iterable[tuple[int, i
     backend.insert(
         RepositoryBlob, ["repository", "project_blob", "keep_until", "review_at"],
         [(repository_id, project_blob_id, until, until) for project_blob_id in project_blob_ids],
-        on_conflict=_RENEW_LEASE,
+        on_conflict=_RENEW_LEASE, returning=(),
     )  # fmt: skip
     return sum(size for _, _, size in new)
 

@@ -105,8 +105,9 @@ def hold_manifests(repository_id: int, children: Iterable[str], *, own: Iterable
     """
     mine = set(own)
     digests = [encode_digest(digest) for digest in (*children, *mine)]
+    read = backend.prepared if len(digests) == 1 else backend.sql
     seen: dict[int, object] = dict(
-        backend.sql(
+        read(
             "SELECT id, deleted_at FROM manifest WHERE repository_id = %s "
             f"AND digest IN ({backend.placeholders(digests)})",
             repository_id, *digests,
@@ -135,10 +136,12 @@ def insert_references(manifest_id: int, blobs: Sequence[tuple[str, int]], childr
     backend.insert(
         ManifestBlob, ["manifest", "position", "repository_blob", "role"],
         [(manifest_id, position, link, role) for position, (role, link) in enumerate(blobs)],
+        returning=(),
     )  # fmt: skip
     backend.insert(
         ManifestChild, ["parent", "position", "child"],
         [(manifest_id, position, child) for position, child in enumerate(children)],
+        returning=(),
     )  # fmt: skip
 
 
@@ -147,7 +150,8 @@ def _hold_blobs(repository_id: int, project_id: int, digests: set[str], now: dat
     are shown or that a lease promises."""
     if not digests:
         return {}
-    rows = backend.sql(
+    read = backend.prepared if len(digests) <= backend.MAX_ROWS_PREPARED else backend.sql
+    rows = read(
         "SELECT b.digest, rb.id FROM repository_blob rb "
         "JOIN project_blob pb ON pb.id = rb.project_blob_id JOIN blob b ON b.id = pb.blob_id "
         f"WHERE rb.repository_id = %s AND pb.project_id = %s AND b.digest IN ({backend.placeholders([*digests])}) "

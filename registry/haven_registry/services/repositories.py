@@ -43,7 +43,7 @@ def get_or_create_repository(project_id: int, name: str) -> int:
         repository_id: int = (rows or backend.sql(find, project_id, name))[0][0]
         return repository_id
 
-    if rows := backend.sql(find, project_id, name):
+    if rows := backend.prepared(find, project_id, name):
         return int(rows[0][0])
     return run_write(create)
 
@@ -53,7 +53,7 @@ def hold_repository(repository_id: int) -> HeldRepository:
 
     Lock: repository (KEY SHARE): shared by all pushers, refused to purge.
     """
-    rows = backend.sql(
+    rows = backend.prepared(
         f"SELECT {', '.join(_HELD)} FROM repository WHERE id = %s AND deleted_at IS NULL"
         + backend.lock("KEY SHARE", "repository"),
         repository_id,
@@ -61,6 +61,12 @@ def hold_repository(repository_id: int) -> HeldRepository:
     if not rows:
         raise RepositoryUnknown
     return _held(*rows[0])
+
+
+def lock_repository(repository_id: int) -> None:
+    """hold_repository's lock for a transaction that finds out in its next statement whether the repository is live."""
+    if strength := backend.lock("KEY SHARE", "repository"):
+        backend.ahead("SELECT 1 FROM repository WHERE id = %s" + strength, repository_id)
 
 
 def show_repository(held: HeldRepository, now: datetime, origin: Origin) -> None:

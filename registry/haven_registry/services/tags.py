@@ -194,5 +194,6 @@ def remember(
             )
             for name, before in meanings
         ],
+        returning=(),
     )  # fmt: skip
     return {name: digests[before] for name, before in meanings if before is not None}

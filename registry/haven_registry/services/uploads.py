@@ -2,8 +2,11 @@
 them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.utils import timezone
@@ -11,19 +14,30 @@ from django.utils import timezone
 from haven_core.conf import config
 from haven_core.db import backend
 from haven_core.db.fields import decode_digest, encode_digest
-from haven_core.db.transactions import run_write
+from haven_core.db.transactions import ATTEMPTS, run_write
 from haven_core.errors import ConcurrentChange, QuotaExceeded
 from haven_core.quotas.services import charge
 from haven_registry.errors import RepositoryUnknown, TooManyUploads, UploadConflict, UploadUnknown
 from haven_registry.models import StorageObject, Upload
+from haven_registry.selectors import StoredBlob, find_stored
 from haven_registry.services.blobs import link_blobs
-from haven_registry.services.repositories import hold_repository
+from haven_registry.services.repositories import get_or_create_repository, lock_repository
 from haven_registry.services.room import with_room
 from haven_registry.storage.driver import StagingState
 from haven_registry.storage.keys import new_key
 
 RETRY_SECONDS = 60
 """When whoever has too many sessions open may look again."""
+_INSERT_BLOB = (
+    "INSERT INTO blob (digest, size, object_id, created_at) SELECT %s, %s, o.id, %s FROM storage_object o "
+    "WHERE o.storage_key = %s ON CONFLICT DO NOTHING"
+)
+_CLOSE = """
+UPDATE upload SET state = 'committed', digest = %s, staging = NULL, touched_at = %s
+WHERE id = %s AND state = 'open' AND version = %s
+  AND EXISTS (SELECT 1 FROM repository r WHERE r.id = upload.repository_id AND r.deleted_at IS NULL)
+RETURNING object_id, (SELECT b.id FROM blob b WHERE b.digest = %s), (SELECT b.object_id FROM blob b WHERE b.digest = %s)
+"""
 _OPEN_UPLOADS = "SELECT count(*) FROM (SELECT 1 FROM upload WHERE owner = %s AND state = 'open' LIMIT %s) AS mine"
 
 
@@ -57,6 +71,17 @@ class OpenUpload:
         return self.state == Upload.COMMITTED
 
 
+def begin_upload(*, project_id: int, repository: str, owner: str, algorithm: str = "sha256") -> OpenUpload:
+    """start_upload() in the project's repository of that name, made if need be. Raises ProjectUnknown too."""
+    where = ("r.project_id = %s AND r.name = %s", project_id, repository)
+    for _ in range(ATTEMPTS):
+        try:
+            return _open(where, owner, algorithm)
+        except RepositoryUnknown:
+            get_or_create_repository(project_id, repository)
+    raise RepositoryUnknown  # deleted as often as it was made
+
+
 def start_upload(*, repository_id: int, owner: str, algorithm: str = "sha256") -> OpenUpload:
     """Open a session. Its storage_object row is committed before a byte is written to the key, so no byte is ever
     unknown.
@@ -64,25 +89,28 @@ def start_upload(*, repository_id: int, owner: str, algorithm: str = "sha256") -
     Raises RepositoryUnknown, and TooManyUploads when the owner has max_open_uploads open; of several that begin at once at
     the limit each may find room. Locks: repository (KEY SHARE, by the foreign key).
     """
+    return _open(("r.id = %s", repository_id), owner, algorithm)
+
+
+def _open(where: tuple[Any, ...], owner: str, algorithm: str) -> OpenUpload:
+    condition, *of_it = where
     upload_id, key, now, limit = uuid4(), new_key(), timezone.now(), config().max_open_uploads
 
-    def work() -> None:
-        [(object_id,)] = backend.sql(
-            "INSERT INTO storage_object (storage_key, state, created_at) VALUES (%s, 'staged', %s) RETURNING id",
-            key,
-            now,
-        )
-        created = backend.sql(
+    def work() -> int:
+        backend.ahead("INSERT INTO storage_object (storage_key, state, created_at) VALUES (%s, 'staged', %s)", key, now)
+        created = backend.prepared(
             "INSERT INTO upload (id, repository_id, object_id, state, owner, algorithm, received_bytes, version, "
-            "created_at, touched_at) SELECT %s, id, %s, 'open', %s, %s, 0, 0, %s, %s FROM repository WHERE id = %s "
-            f"AND deleted_at IS NULL AND ({_OPEN_UPLOADS}) < %s RETURNING 1",
-            upload_id, object_id, owner, algorithm, now, now, repository_id, owner, limit, limit,
+            "created_at, touched_at) SELECT %s, r.id, o.id, 'open', %s, %s, 0, 0, %s, %s "
+            f"FROM repository r, storage_object o WHERE {condition} AND r.deleted_at IS NULL AND o.storage_key = %s "
+            f"AND ({_OPEN_UPLOADS}) < %s RETURNING repository_id",
+            upload_id, owner, algorithm, now, now, *of_it, key, owner, limit, limit,
         )  # fmt: skip
         if not created:
             has_too_many = backend.sql(_OPEN_UPLOADS, owner, limit)[0][0] >= limit
             raise TooManyUploads(retry_after_seconds=RETRY_SECONDS) if has_too_many else RepositoryUnknown
+        return int(created[0][0])
 
-    run_write(work, is_durable=False)  # a lost session is begun again
+    repository_id = run_write(work, is_durable=False)  # a lost session is begun again
     return OpenUpload(upload_id, repository_id, key, Upload.OPEN, owner, algorithm, 0, None, None, 0, None, now)
 
 
@@ -119,7 +147,7 @@ def record_progress(
     """
 
     def work() -> OpenUpload:
-        changed = backend.sql(
+        changed = backend.prepared(
             "UPDATE upload SET received_bytes = %s, prefix_digest = %s, staging = %s, version = version + 1, "
             "touched_at = %s WHERE id = %s AND state = 'open' AND version = %s RETURNING version",
             received_bytes, encode_digest(prefix_digest) if prefix_digest else None,
@@ -131,7 +159,7 @@ def record_progress(
             upload, received_bytes=received_bytes, prefix_digest=prefix_digest, staging=staging, version=changed[0][0]
         )
 
-    return run_write(work, is_durable=False)  # the commit that publishes the blob takes it along
+    return run_write(work, is_durable=False, is_one_statement=True)  # the commit that publishes the blob takes it along
 
 
 def require_current(upload: OpenUpload) -> None:
@@ -142,48 +170,68 @@ def require_current(upload: OpenUpload) -> None:
 
 
 def commit_upload(
-    *, upload: OpenUpload, project_id: int, digest: str, size: int, damaged_key: str | None = None
+    *,
+    upload: OpenUpload,
+    project_id: int,
+    digest: str,
+    size: int,
+    is_sound: Callable[[StoredBlob], bool] = lambda _: True,
 ) -> None:
     """Publish the blob and pin it to the repository with a fresh lease; the session becomes a tombstone.
 
     Before the call the bytes are sealed and durable at upload.key, `size` of them, and were found to have `digest`.
-    Bytes that the registry has already are not kept twice: the key dies, the blob is the other's. But when those were
-    found to be gone or torn (damaged_key: where they should be), the fresh ones take their place. The project is charged
-    when the blob is new to it. Asked again after success (the client lost our answer) it does nothing.
+    Bytes that the registry has already are not kept twice: the key dies, the blob is the other's. But is_sound is asked
+    first, in no transaction, and when those are gone, torn or marked as damaged, the fresh ones take their place. The
+    project is charged when the blob is new to it. Asked again after success (the client lost our answer) it does nothing.
 
     Raises UploadUnknown, UploadConflict, RepositoryUnknown, QuotaExceeded; after that one the session is cancelled.
-    Locks: upload, repository (KEY SHARE), blob, project_blob, repository_blob, project_quota.
+    Locks: repository (KEY SHARE), blob (insert; UPDATE to repair), upload, project_blob, repository_blob, project_quota.
     """
-    raw = encode_digest(digest)
+    known: StoredBlob | None = None
+    for _ in range(ATTEMPTS):
+        work = partial(_commit, upload, project_id, digest, size, known)
+        try:
+            with_room(project_id, partial(run_write, work))
+        except _BlobStored:
+            known = find_stored(digest)
+            if known is not None and not known.is_damaged and not is_sound(known):
+                known = known._replace(is_damaged=True)
+        except QuotaExceeded:
+            cancel_upload(upload.id)
+            raise
+        else:
+            return
+    raise ConcurrentChange  # pushed and collected again and again
 
-    def work() -> None:
-        now = timezone.now()
-        rows = backend.sql(
-            "UPDATE upload SET state = 'committed', digest = %s, staging = NULL, touched_at = %s "
-            "WHERE id = %s AND state = 'open' AND version = %s RETURNING repository_id, object_id",
-            raw, now, upload.id, upload.version,
-        )  # fmt: skip
-        if not rows:
-            if Upload.objects.filter(id=upload.id, state=Upload.COMMITTED, digest=digest).exists():
-                return
-            raise _why_not(upload)
-        [(repository_id, object_id)] = rows
-        hold_repository(repository_id)
-        blob_id, is_ours = _publish_blob(raw, size, object_id, now, "UPDATE" if damaged_key else "KEY SHARE")
-        if not is_ours and damaged_key is not None:
-            is_ours = _repair_blob(blob_id, object_id, damaged_key, now)
-        backend.sql(
-            "UPDATE storage_object SET state = %s, purge_after = %s WHERE id = %s",
-            *(("live", None) if is_ours else ("dead", now)), object_id,
-        )  # fmt: skip
-        cost = link_blobs(repository_id, project_id, [(blob_id, size)], now)
-        charge(project_id, cost)
 
-    try:
-        with_room(project_id, lambda: run_write(work))
-    except QuotaExceeded:
-        cancel_upload(upload.id)
-        raise
+class _BlobStored(Exception):
+    """The registry has these bytes, and nobody has looked yet whether they are sound."""
+
+
+def _commit(upload: OpenUpload, project_id: int, digest: str, size: int, known: StoredBlob | None) -> None:
+    raw, now = encode_digest(digest), timezone.now()
+    lock_repository(upload.repository_id)
+    backend.ahead(_INSERT_BLOB, raw, size, now, upload.key)
+    rows = backend.prepared(_CLOSE, raw, now, upload.id, upload.version, raw, raw)
+    if not rows:
+        if Upload.objects.filter(id=upload.id, state=Upload.COMMITTED, digest=digest).exists():
+            return
+        raise _why_not(upload)
+    [(object_id, blob_id, stored_id)] = rows
+    if blob_id is None:
+        raise ConcurrentChange  # GC removed the other's blob between the two statements
+    is_ours = stored_id == object_id
+    if not is_ours and known is None:
+        raise _BlobStored
+    if not is_ours and known is not None and known.is_damaged:
+        is_ours = _repair_blob(blob_id, object_id, known.storage_key, now)
+    backend.ahead(
+        "UPDATE storage_object SET state = %s, purge_after = %s WHERE id = %s",
+        *(("live", None) if is_ours else ("dead", now)), object_id,
+    )  # fmt: skip
+    # the foreign key of project_blob takes KEY SHARE on the blob, or fails if GC was first
+    cost = link_blobs(upload.repository_id, project_id, [(blob_id, size)], now)
+    charge(project_id, cost)
 
 
 def cancel_upload(upload_id: UUID) -> None:
@@ -203,25 +251,11 @@ def cancel_upload(upload_id: UUID) -> None:
     run_write(work)
 
 
-def _publish_blob(raw_digest: bytes, size: int, object_id: int, now: datetime, strength: str) -> tuple[int, bool]:
-    """The id of the blob, and whether its bytes are those of `object_id`. Lock: blob (insert, or `strength`)."""
-    rows = backend.sql(
-        "INSERT INTO blob (digest, size, object_id, created_at) VALUES (%s, %s, %s, %s) "
-        "ON CONFLICT (digest) DO NOTHING RETURNING id",
-        raw_digest, size, object_id, now,
-    )  # fmt: skip
-    if rows:
-        return rows[0][0], True
-    rows = backend.sql("SELECT id FROM blob WHERE digest = %s" + backend.lock(strength, "blob"), raw_digest)
-    if not rows:
-        raise ConcurrentChange  # GC removed the other's blob between the two statements
-    return rows[0][0], False
-
-
 def _repair_blob(blob_id: int, object_id: int, damaged_key: str, now: datetime) -> bool:
-    """Give the blob, held FOR UPDATE, our bytes if it still has the damaged ones; those die."""
+    """Give the blob our bytes if it still has the damaged ones; those die. Lock: blob (UPDATE)."""
     rows = backend.sql(
-        "SELECT o.id FROM storage_object o JOIN blob b ON b.object_id = o.id WHERE b.id = %s AND o.storage_key = %s",
+        "SELECT o.id FROM storage_object o JOIN blob b ON b.object_id = o.id WHERE b.id = %s AND o.storage_key = %s"
+        + backend.lock("UPDATE", "b"),
         blob_id, damaged_key,
     )  # fmt: skip
     if not rows:
@@ -232,5 +266,8 @@ def _repair_blob(blob_id: int, object_id: int, damaged_key: str, now: datetime) 
 
 
 def _why_not(upload: OpenUpload) -> Exception:
-    is_open = Upload.objects.filter(id=upload.id, state=Upload.OPEN).exists()
-    return UploadConflict() if is_open else UploadUnknown()
+    """Why the session can't go on as it was read."""
+    row = Upload.objects.filter(id=upload.id, state=Upload.OPEN).values_list("version", flat=True).first()
+    if row is None:
+        return UploadUnknown()
+    return UploadConflict() if row != upload.version else RepositoryUnknown()

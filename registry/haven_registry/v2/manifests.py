@@ -72,10 +72,11 @@ def put(
         raise DigestInvalid(f"the manifest does not have the digest {wanted}", {"computed": str(digest)})
     parsed = parse_manifest(payload, request.content_type)
     named = {str(one.digest) for one in (*(blob for _, blob in parsed.required_blobs), *parsed.child_manifests)}
-    if named and selectors.find_repository(project, repository) is None:
+    found = selectors.find_repository(project, repository)
+    if named and found is None:
         raise ManifestBlobUnknown(named)  # a refused push makes no repository
     origin = Origin(identity.actor.name, request.client_address)
-    repository_id = get_or_create_repository(access.project_id, repository)
+    repository_id = found.id if found else get_or_create_repository(access.project_id, repository)
     service.put_manifest(
         repository_id=repository_id,
         project_id=access.project_id,

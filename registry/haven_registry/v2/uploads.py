@@ -18,6 +18,7 @@ from haven_registry.oci.digest import SUPPORTED_ALGORITHMS, Digest
 from haven_registry.oci.errors import DigestInvalid, DigestUnsupported, OciError, RangeInvalid
 from haven_registry.oci.http_ranges import format_upload_range, parse_content_range
 from haven_registry.oci.reference import is_repository_name
+from haven_registry.selectors import StoredBlob
 from haven_registry.services import uploads as service
 from haven_registry.services.blobs import mount_blob
 from haven_registry.services.repositories import get_or_create_repository
@@ -86,8 +87,9 @@ def start(request: Request, identity: Identity, access: ProjectAccess, project: 
     algorithm = wanted.algorithm if wanted else request.parameter("digest-algorithm") or "sha256"
     if algorithm not in SUPPORTED_ALGORITHMS:
         raise DigestUnsupported(f"digest algorithm {algorithm[:32]!a} is not one of {', '.join(SUPPORTED_ALGORITHMS)}")
-    repository_id = get_or_create_repository(access.project_id, repository)
-    upload = service.start_upload(repository_id=repository_id, owner=here.owner, algorithm=algorithm)
+    upload = service.begin_upload(
+        project_id=access.project_id, repository=repository, owner=here.owner, algorithm=algorithm
+    )
     if wanted is None:
         return here.progress(202, upload)
     try:
@@ -270,7 +272,7 @@ def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
         project_id=here.access.project_id,
         digest=str(digest),
         size=upload.received_bytes,
-        damaged_key=_damaged_key(str(digest)),
+        is_sound=_is_sound,
     )
     return here.blob_created(str(digest))
 
@@ -285,16 +287,12 @@ def _seal(upload: OpenUpload) -> None:
     return driver().seal(upload.key, upload.staging, upload.received_bytes)
 
 
-def _damaged_key(digest: str) -> str | None:
-    """Where the registry's own bytes of this blob should be and are not, or are wrong. A push repairs them."""
-    stored = selectors.find_stored(digest)
-    if stored is None:
-        return None
+def _is_sound(stored: StoredBlob) -> bool:
+    """Whether a blob's bytes are where they should be, all of them."""
     try:
-        is_sound = not stored.is_damaged and driver().size(stored.storage_key) == stored.size
+        return driver().size(stored.storage_key) == stored.size
     except ObjectMissing:
-        is_sound = False
-    return None if is_sound else stored.storage_key
+        return False
 
 
 def _cancel(upload: OpenUpload) -> None:

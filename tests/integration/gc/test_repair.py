@@ -117,7 +117,7 @@ def test_scrub_marks_damage_and_a_push_heals_it(site: Site, run_scrub: Callable[
     stored = selectors.find_stored(damaged)
     assert stored is not None
     assert stored.is_damaged
-    site.commit(site.start_upload(b"first"), b"first", damaged_key=stored.storage_key)
+    site.commit(site.start_upload(b"first"), b"first")
     assert site.shows(damaged)
     assert run_scrub().result["damaged"] == 0  # type: ignore[attr-defined]
     assert Manifest.objects.count() == 2

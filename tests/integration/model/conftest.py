@@ -16,7 +16,13 @@ from haven_gc import fsck
 from haven_registry.storage import open_storage
 from tests.support.site import Site
 
-_RACES = ["test_events_at_once.py", "test_immutability_races.py", "test_tag_races.py", "test_unseen_races.py"]
+_RACES = [
+    "test_events_at_once.py",
+    "test_immutability_races.py",
+    "test_messages.py",
+    "test_tag_races.py",
+    "test_unseen_races.py",
+]
 collect_ignore = [] if connection.vendor == "postgresql" else _RACES
 
 

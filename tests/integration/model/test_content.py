@@ -204,7 +204,7 @@ def test_a_push_repairs_a_blob_whose_bytes_are_damaged_and_the_damaged_ones_go(s
     site.driver.delete([damaged])
     uploads_of_the_same = [site.start_upload(b"a") for _ in range(2)]
     for upload in uploads_of_the_same:
-        site.commit(upload, b"a", damaged_key=damaged)
+        site.commit(upload, b"a", is_sound=lambda stored: stored.storage_key != damaged)
     found = selectors.find_blob("first", "app", digest_of(b"a"))
     assert found is not None
     assert found.storage_key == uploads_of_the_same[0].key  # the second found nothing to repair any more

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from haven_core.audit.consumer import consume
 from haven_core.audit.models import AuditLog
+from haven_core.db import backend
 from haven_core.errors import QuotaExceeded
 from haven_core.events import delivery
 from haven_core.events.models import DeliveryCursor, OutboxEvent
@@ -51,6 +52,7 @@ def test_the_event_of_a_slow_transaction_is_not_skipped(site: Site):
         try:
             with transaction.atomic():
                 publish("repository.deleted", timezone.now(), name="first/slow", project=site.first)
+                backend.sql("SELECT 1")  # events are written with the next statement
                 has_written.set()
                 assert may_commit.wait(20)
         finally:

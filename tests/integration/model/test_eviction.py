@@ -13,6 +13,7 @@ from haven_registry.services.delete import delete_manifest
 from haven_registry.services.repositories import delete_repository
 from tests.integration.model.conftest import Clock
 from tests.support.site import Site
+from tests.support.statements import work_of
 
 SIZE = 10_000
 
@@ -94,7 +95,4 @@ def test_a_step_costs_the_same_whatever_is_in_the_trash(site: Site, clock: Clock
     trash.delete(*trash.deletes)
     with CaptureQueriesContext(connection) as captured:
         assert room._evict(site.first, 1)
-    assert (
-        len([query for query in captured if not query["sql"].startswith(("BEGIN", "COMMIT", "SAVEPOINT", "SET LOCAL"))])
-        == 13
-    )
+    assert len(work_of(captured)) == 13

@@ -12,6 +12,7 @@ from haven_registry import selectors
 from haven_registry.services.delete import delete_manifest
 from tests.support.documents import digest_of, image
 from tests.support.site import Site
+from tests.support.statements import work_of
 
 Exactly = Callable[[int], AbstractContextManager[Any]]
 
@@ -37,14 +38,14 @@ def test_every_read_is_one_statement(site: Site, django_assert_num_queries: Exac
 def statements(what: Callable[[], object]) -> int:
     with CaptureQueriesContext(connection) as captured:
         what()
-    return len([query for query in captured if not query["sql"].startswith(("BEGIN", "COMMIT", "SAVEPOINT"))])
+    return len(work_of(captured))
 
 
 @pytest.mark.parametrize("layers", [2, 20])
 def test_a_push_takes_the_same_number_of_statements_whatever_its_size(site: Site, layers: int):
     digests = [site.upload(b"layer %d" % number) for number in range(layers)]
     upload = site.start_upload(b"one more")
-    assert statements(lambda: site.commit(upload, b"one more")) == 7
+    assert statements(lambda: site.commit(upload, b"one more")) == (7 if connection.vendor == "postgresql" else 6)
     payload = image(*digests)
     assert statements(lambda: site.put(payload, "a", "b")) == 9
 

@@ -1,0 +1,202 @@
+"""What goes to PostgreSQL in one message, and what becomes of it. PostgreSQL only (conftest.collect_ignore)."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
+from psycopg2 import extensions
+
+from haven_core.db import backend
+from haven_core.db.postgresql import BEGIN, Cursor
+from haven_core.db.transactions import retries, run_write
+from haven_core.events.models import OutboxEvent
+from haven_core.events.outbox import publish
+from haven_registry.errors import RepositoryUnknown
+from haven_registry.models import Blob, StorageObject, Upload
+from haven_registry.services import uploads
+from tests.support.documents import digest_of
+from tests.support.site import OWNER, Site
+
+pytestmark = pytest.mark.django_db(transaction=True)
+_ADD = "INSERT INTO storage_object (storage_key, state, created_at) VALUES (%s, 'staged', now())"
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The messages that go out, as text, but for COMMIT and ROLLBACK."""
+    messages: list[str] = []
+
+    class Telling(Cursor):
+        def execute(self, query: str | bytes, vars: object = None) -> None:  # noqa: A002
+            super().execute(query, vars)
+            messages.append((self.query or b"").decode())
+
+    connection.ensure_connection()
+    monkeypatch.setattr(connection.connection, "cursor_factory", Telling)
+    return messages
+
+
+@pytest.fixture
+def no_pooler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(backend, "_is_pooled", False)
+    yield
+    connection.close()
+
+
+def keys() -> list[str]:
+    return list(StorageObject.objects.order_by("id").values_list("storage_key", flat=True))
+
+
+def test_begin_goes_with_the_first_statement_and_nothing_is_said_in_an_empty_transaction(said: list[str]):
+    with transaction.atomic():
+        pass
+    assert said == []
+    with transaction.atomic():
+        backend.sql("SELECT 1")
+    assert said == [f"{BEGIN.decode()}; SELECT 1"]
+    assert connection.connection.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
+
+
+def test_what_goes_ahead_is_there_for_the_next_statement_and_for_the_orm():
+    with transaction.atomic():
+        backend.ahead(_ADD, "a")
+        assert backend.sql("SELECT count(*) FROM storage_object") == [(1,)]
+        backend.ahead(_ADD, "b")
+        assert keys() == ["a", "b"]
+        backend.ahead(_ADD, "c")
+    connection.close()
+    assert keys() == ["a", "b", "c"], "the last was said with COMMIT"
+
+
+def test_what_went_ahead_is_undone_with_its_transaction():
+    def fail(*keys: str) -> None:
+        with transaction.atomic():
+            for key in keys:
+                backend.sql("SELECT 1")
+                backend.ahead(_ADD, key)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail("said", "unsaid")
+    assert keys() == []
+    with transaction.atomic():
+        backend.ahead(_ADD, "kept")
+        with pytest.raises(ZeroDivisionError):
+            fail("of a savepoint")
+        backend.ahead(_ADD, "kept too")
+    assert keys() == ["kept", "kept too"]
+
+
+@pytest.mark.parametrize("then", ["a statement", "the ORM", "COMMIT"])
+def test_its_error_is_the_next_ones_and_nothing_stays(then: str):
+    @transaction.atomic
+    def fail() -> None:
+        backend.ahead(_ADD, "twice")
+        backend.ahead(_ADD, "twice")
+        if then == "a statement":
+            backend.sql("SELECT 1")
+        elif then == "the ORM":
+            StorageObject.objects.count()
+
+    with pytest.raises(IntegrityError):
+        fail()
+    assert keys() == []
+    assert connection.is_usable()
+
+
+def test_outside_of_a_transaction_it_is_said_at_once(said: list[str]):
+    backend.ahead(_ADD, "a")
+    assert len([text for text in said if "PREPARE" not in text]) == 1
+    assert keys() == ["a"]
+
+
+def test_an_event_is_written_with_the_commit_of_what_it_tells_of(said: list[str]):
+    with transaction.atomic():
+        backend.sql("SELECT 1")
+        publish("anything", timezone.now())
+        before = len([text for text in said if "PREPARE" not in text])
+    assert before == len([text for text in said if "PREPARE" not in text]) == 1
+    assert OutboxEvent.objects.filter(topic="anything").exists()
+
+
+def test_other_ways_to_send_find_begin_said():
+    @transaction.atomic
+    def fail() -> None:
+        with connection.cursor() as cursor:
+            cursor.executemany(_ADD, [["many"], ["more"]])
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert keys() == []
+
+
+def test_a_write_of_one_statement_is_one_message(site: Site, said: list[str]):
+    upload = uploads.start_upload(repository_id=site.repository, owner=OWNER)
+    progress = {"received_bytes": 1, "prefix_digest": None, "staging": None}
+    upload = uploads.record_progress(upload, **progress)
+    said.clear()
+    upload = uploads.record_progress(upload, **progress)
+    [message] = said
+    assert message.startswith("SET LOCAL synchronous_commit = off; EXECUTE")
+    assert backend.sql("SHOW synchronous_commit") == [("on",)], "which it left with its transaction"
+    assert Upload.objects.get(id=upload.id).version == 2
+
+
+def test_a_write_that_never_came_to_its_statement_relaxes_no_other(said: list[str]):
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_write(fail, is_durable=False, is_one_statement=True)
+    run_write(lambda: backend.sql("SELECT 1"))
+    assert said == [f"{BEGIN.decode()}; SELECT 1"]
+
+
+def test_a_layer_takes_few_messages(site: Site, said: list[str]):
+    site.upload(b"first")  # prepares, as does the next line
+    uploads.begin_upload(project_id=site.first, repository="app", owner=OWNER)
+    said.clear()
+    upload = uploads.begin_upload(project_id=site.first, repository="app", owner=OWNER)
+    assert len(said) == 1
+    said.clear()
+    site.driver.put(upload.key, b"second")
+    uploads.commit_upload(upload=upload, project_id=site.first, digest=digest_of(b"second"), size=6)
+    assert len(said) == 3
+
+
+def test_a_layer_for_a_repository_deleted_meanwhile(site: Site):
+    upload = site.start_upload(b"late")
+    backend.sql("UPDATE repository SET deleted_at = now(), purge_after = now() WHERE id = %s", site.repository)
+    with pytest.raises(RepositoryUnknown):
+        site.commit(upload, b"late")
+    assert Blob.objects.count() == 0
+    assert Upload.objects.get(id=upload.id).state == Upload.OPEN
+
+
+def test_behind_a_pooler_the_lost_statement_begins_again_and_none_is_prepared_after(site: Site, no_pooler: None):
+    """A pooler that pools transactions gives this one a server connection where nothing is prepared."""
+    site.upload(b"first")
+    assert connection.connection.statements
+    backend.sql("DEALLOCATE ALL")
+    before = retries["lost_statement"]
+    digest = site.upload(b"second")
+    assert site.shows(digest)
+    assert retries["lost_statement"] == before + 1
+    prepared = len(connection.connection.statements)
+    site.upload(b"third")
+    assert len(connection.connection.statements) == prepared
+
+
+def test_a_read_behind_a_pooler(site: Site, no_pooler: None):
+    digest = site.upload(b"first")
+    assert site.shows(digest)
+    backend.sql("DEALLOCATE ALL")
+    assert site.shows(digest)
+
+
+def test_another_error_is_no_pooler(no_pooler: None):
+    with pytest.raises(DatabaseError):
+        run_write(lambda: backend.prepared("SELECT 1 / %s::int", 0))
+    assert not backend._is_pooled
