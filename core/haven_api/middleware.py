@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from haven_core.errors import envelope
+from haven_core.visibility import wait_until_gone
 
 _BROKEN_QUERY = re.compile(r";|%(?![0-9A-Fa-f]{2})")  # what Go's url.ParseQuery refuses
 _ENCODED_SLASH = re.compile(r"%2f", re.IGNORECASE)
@@ -28,6 +29,19 @@ class RequestId:
         response = self._get_response(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+class GoneForEverybody:
+    """Answers a request that took something away when nobody can see it any more."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return self._get_response(request)
+        finally:
+            wait_until_gone()
 
 
 class HarborPaths:

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "haven_api.middleware.RequestId",
+    "haven_api.middleware.GoneForEverybody",
     "haven_api.middleware.HarborPaths",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.locale.LocaleMiddleware",

@@ -5,11 +5,11 @@ what: the caller has authorised the project.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from haven_core.db import backend
 from haven_core.db.fields import decode_digest, encode_digest
 
 MAX_ROWS_PER_PAGE = 1000
+_T = TypeVar("_T")
 
 IS_NAMED_BY_LIVE_MANIFEST = (
     "EXISTS (SELECT 1 FROM manifest_blob mb JOIN manifest m ON m.id = mb.manifest_id "
@@ -37,6 +38,30 @@ WHERE b.digest = %s AND b.damaged_at IS NULL AND r.deleted_at IS NULL AND EXISTS
     (SELECT pb.id FROM project_blob pb WHERE pb.project_id = r.project_id AND pb.blob_id = b.id) AND {_SHOWN})
 """
 
+# Many names at once, PostgreSQL only: arrays of the same length, answered by their places.
+_FIND_BLOBS = f"""
+SELECT k.place, b.id, b.size, (SELECT o.storage_key FROM storage_object o WHERE o.id = b.object_id), r.id, r.project_id
+FROM unnest(%s::text[], %s::bytea[]) WITH ORDINALITY AS k (full_name, digest, place)
+JOIN repository r ON r.full_name = k.full_name AND r.deleted_at IS NULL
+JOIN blob b ON b.digest = k.digest AND b.damaged_at IS NULL
+WHERE EXISTS (
+  SELECT 1 FROM repository_blob rb WHERE rb.repository_id = r.id AND rb.project_blob_id =
+    (SELECT pb.id FROM project_blob pb WHERE pb.project_id = r.project_id AND pb.blob_id = b.id) AND {_SHOWN})
+"""
+_FIND_MANIFESTS = """
+SELECT k.place, m.id, r.id, r.project_id, m.digest, m.media_type, m.payload_size
+FROM unnest(%s::text[], %s::bytea[]) WITH ORDINALITY AS k (full_name, digest, place)
+JOIN repository r ON r.full_name = k.full_name AND r.deleted_at IS NULL
+JOIN manifest m ON m.repository_id = r.id AND m.digest = k.digest AND m.deleted_at IS NULL
+"""
+_FIND_TAGGED_MANIFESTS = """
+SELECT k.place, m.id, r.id, r.project_id, m.digest, m.media_type, m.payload_size
+FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS k (full_name, tag, place)
+JOIN repository r ON r.full_name = k.full_name AND r.deleted_at IS NULL
+JOIN tag t ON t.repository_id = r.id AND t.name = k.tag
+JOIN manifest m ON m.id = t.manifest_id AND m.deleted_at IS NULL
+"""
+
 _FIND_MANIFEST = (
     "SELECT m.id, r.id, r.project_id, m.digest, m.media_type, m.payload_size FROM repository r "
     "JOIN manifest m ON m.repository_id = r.id"
@@ -48,6 +73,10 @@ def _shown_until(centiseconds: int, margin: timedelta) -> Any:
     """The end of lease from which a blob is still shown, as the database takes it. Made once in 10 ms: under load
     adapting a time would cost more than the look-up."""
     return backend.adapt(datetime.fromtimestamp(centiseconds / 100, UTC) + margin)
+
+
+def _shown_now() -> Any:
+    return _shown_until(int(timezone.now().timestamp() * 100), config().head_margin)
 
 
 class FoundRepository(NamedTuple):
@@ -113,17 +142,15 @@ def count_repositories(project_ids: Collection[int]) -> dict[int, int]:
 
 def find_blob(project: str, repository: str, digest: str) -> FoundBlob | None:
     """What HEAD and GET of a blob need."""
-    shown = _shown_until(int(timezone.now().timestamp() * 100), config().head_margin)
     rows = backend.prepared(
-        _FIND_BLOB + "AND r.full_name = %s", encode_digest(digest), shown, f"{project}/{repository}"
+        _FIND_BLOB + "AND r.full_name = %s", encode_digest(digest), _shown_now(), f"{project}/{repository}"
     )
     return FoundBlob(*rows[0]) if rows else None
 
 
 def find_blob_in(repository_id: int, digest: str) -> FoundBlob | None:
     """Like find_blob, for a repository that is known."""
-    shown = _shown_until(int(timezone.now().timestamp() * 100), config().head_margin)
-    rows = backend.sql(_FIND_BLOB + "AND r.id = %s", encode_digest(digest), shown, repository_id)
+    rows = backend.sql(_FIND_BLOB + "AND r.id = %s", encode_digest(digest), _shown_now(), repository_id)
     return FoundBlob(*rows[0]) if rows else None
 
 
@@ -147,13 +174,12 @@ def find_stored(digest: str) -> StoredBlob | None:
 
 def find_mountable_repository(project_id: int, digest: str) -> FoundRepository | None:
     """A repository of the project that shows the blob (a mount without `from`)."""
-    shown = _shown_until(int(timezone.now().timestamp() * 100), config().head_margin)
     rows = backend.sql(
         "SELECT r.id, r.project_id FROM blob b "
         "JOIN project_blob pb ON pb.blob_id = b.id AND pb.project_id = %s "
         "JOIN repository_blob rb ON rb.project_blob_id = pb.id "
         f"JOIN repository r ON r.id = rb.repository_id WHERE b.digest = %s AND r.deleted_at IS NULL AND {_SHOWN} LIMIT 1",
-        project_id, encode_digest(digest), shown,
+        project_id, encode_digest(digest), _shown_now(),
     )  # fmt: skip
     return FoundRepository(*rows[0]) if rows else None
 
@@ -175,10 +201,42 @@ def find_manifest(
             "WHERE r.full_name = %s AND r.deleted_at IS NULL AND m.deleted_at IS NULL",
             encode_digest(digest or ""), name,
         )  # fmt: skip
-    if not rows:
-        return None
-    manifest_id, repository_id, project_id, raw, media_type, size = rows[0]
-    return FoundManifest(manifest_id, repository_id, project_id, decode_digest(raw), media_type, size)
+    return _found_manifest(*rows[0]) if rows else None
+
+
+def find_tagged_manifests(names: Sequence[tuple[str, str, str]]) -> list[FoundManifest | None]:
+    """What tags name: (project, repository, tag), answered in the same order. PostgreSQL only."""
+    rows = backend.prepared(_FIND_TAGGED_MANIFESTS, _full_names(names), [tag for _, _, tag in names])
+    return _placed(names, rows, _found_manifest)
+
+
+def find_manifests(names: Sequence[tuple[str, str, str]]) -> list[FoundManifest | None]:
+    """Manifests of digests: (project, repository, digest), answered in the same order. PostgreSQL only."""
+    rows = backend.prepared(_FIND_MANIFESTS, _full_names(names), [encode_digest(digest) for _, _, digest in names])
+    return _placed(names, rows, _found_manifest)
+
+
+def find_blobs(names: Sequence[tuple[str, str, str]]) -> list[FoundBlob | None]:
+    """What find_blob says of each: (project, repository, digest), answered in the same order. PostgreSQL only."""
+    digests = [encode_digest(digest) for _, _, digest in names]
+    rows = backend.prepared(_FIND_BLOBS, _full_names(names), digests, _shown_now())
+    return _placed(names, rows, FoundBlob)
+
+
+def _full_names(names: Sequence[tuple[str, str, str]]) -> list[str]:
+    return [f"{project}/{repository}" for project, repository, _ in names]
+
+
+def _placed(names: Sequence[object], rows: Sequence[backend.Row], make: Callable[..., _T]) -> list[_T | None]:
+    """Rows that begin with a place, counted from 1, as one value for each name."""
+    found = {place: make(*columns) for place, *columns in rows}
+    return [found.get(place) for place in range(1, len(names) + 1)]
+
+
+def _found_manifest(
+    manifest_id: int, repository_id: int, project_id: int, digest: memoryview | bytes, media_type: str, size: int
+) -> FoundManifest:
+    return FoundManifest(manifest_id, repository_id, project_id, decode_digest(digest), media_type, size)
 
 
 def load_payload(manifest_id: int) -> bytes | None:

@@ -2,11 +2,16 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
+from tests.support.client import RegistryClient, expect
 from tests.support.oci import digest_of, index, random_image
 from tests.support.postgres import run_postgres
 from tests.support.seaweedfs import run_seaweedfs
@@ -58,6 +63,62 @@ def test_a_delete_on_one_is_a_404_on_the_other_at_once(first: HavenServer, secon
     there.delete_manifest("library/gone", image.digest)
     assert here.head_manifest("library/gone", "v1").status_code == 404
     assert here.head_manifest("library/gone", image.digest).status_code == 404
+
+
+@contextmanager
+def in_demand(clients: Sequence[RegistryClient], repository: str, reference: str) -> Iterator[Callable[[], set[int]]]:
+    """Somebody pulls it all the time on every machine, so that readers have it in mind; yields a look at what each of
+    them, asked often, answers now."""
+    ended = threading.Event()
+
+    def pull(client: RegistryClient) -> None:
+        while not ended.is_set():
+            client.head_manifest(repository, reference)
+
+    threads = [threading.Thread(target=pull, args=(client.clone(),)) for client in clients for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        lookers = [client.clone() for client in clients for _ in range(4)]  # connections to several processes
+        assert {looker.head_manifest(repository, reference).status_code for looker in lookers} == {200}
+        time.sleep(0.2)
+        yield lambda: {looker.head_manifest(repository, reference).status_code for looker in lookers}
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("way", ["tag", "manifest", "artifact by API", "repository by API"])
+def test_what_many_pull_is_gone_everywhere_when_the_delete_is_answered(
+    first: HavenServer, second: HavenServer, way: str
+) -> None:
+    here, there = (server.client("admin", "Full-stack-1") for server in (first, second))
+    api = f"{first.url}/api/v2.0/projects/library/repositories/wanted"
+    for _ in range(5):
+        image = here.push("library/wanted", random_image(1_000), "v1")
+        with in_demand([here, there], "library/wanted", "v1") as answers_now:
+            if way == "tag":
+                expect(here.delete_manifest("library/wanted", "v1"), 202)
+            elif way == "manifest":
+                expect(here.delete_manifest("library/wanted", image.digest), 202)
+            else:
+                path = "" if way == "repository by API" else f"/artifacts/{image.digest}"
+                expect(requests.delete(api + path, auth=("admin", "Full-stack-1"), timeout=30), 200)
+            assert answers_now() == {404}
+
+
+def test_a_tag_that_many_pull_names_the_new_image_everywhere_when_its_push_is_answered(
+    first: HavenServer, second: HavenServer
+) -> None:
+    clients = [server.client("admin", "Full-stack-1") for server in (first, second)]
+    clients[0].push("library/moved", random_image(1_000), "latest")
+    for _ in range(5):
+        with in_demand(clients, "library/moved", "latest"):
+            image = clients[0].push("library/moved", random_image(1_000), "latest")
+            for client in clients:
+                answers = [client.clone().head_manifest("library/moved", "latest") for _ in range(4)]
+                assert {answer.headers["Docker-Content-Digest"] for answer in answers} == {image.digest}
 
 
 def test_a_token_of_one_opens_the_other(first: HavenServer, second: HavenServer) -> None:

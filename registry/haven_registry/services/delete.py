@@ -13,6 +13,7 @@ from haven_core.configuration.selectors import restore_window
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
+from haven_core.visibility import take_away
 from haven_registry.accessories import accessories_below
 from haven_registry.errors import ManifestReferenced, ManifestUnknown, TagsChanged
 from haven_registry.models import Manifest, ManifestBlob, ManifestChild, PullDaily, RepositoryBlob, Tag, TagHistory
@@ -68,6 +69,7 @@ def delete_manifest(
             if not only_with_tags and Manifest.objects.filter(id=root, restored_at__isnull=False).exists():
                 raise TagsChanged
         doomed = _choose_doomed(root, subjects, family)
+        take_away()
         held = backend.locked(
             Tag.objects.filter(manifest_id__in=doomed).order_by("name").values_list("id", "name", "manifest_id"),
             "UPDATE",
@@ -95,6 +97,7 @@ def delete_manifest(
 def hide_blobs(rows: Any, now: datetime, purge_after: datetime) -> None:
     """Mark held repository_blob rows (ids, or a query of them) as deleted: the lease after the last reference begins
     now, and GC looks when that and `purge_after` are over."""
+    take_away()
     lease = now + config().gc_grace
     RepositoryBlob.objects.filter(id__in=rows).update(
         hidden_at=now, keep_until=_later("keep_until", lease), review_at=_later("review_at", max(purge_after, lease))

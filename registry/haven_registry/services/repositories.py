@@ -14,6 +14,7 @@ from haven_core.domain.origin import HAVEN, Origin
 from haven_core.errors import Conflict, ProjectUnknown
 from haven_core.events.outbox import publish
 from haven_core.policies.hooks import HeldRepository, before_delete
+from haven_core.visibility import take_away
 from haven_registry.errors import RepositoryUnknown
 from haven_registry.models import Repository, Tag
 
@@ -87,6 +88,7 @@ def end_unseen(project_id: int) -> None:
     unseen = Repository.objects.filter(project_id=project_id, deleted_at=None, appeared_at=None)
     if backend.locked(unseen.order_by("id").values_list("id"), "UPDATE"):
         now = timezone.now()
+        take_away()
         unseen.update(deleted_at=now, purge_after=now)
 
 
@@ -115,6 +117,7 @@ def delete_repository(repository_id: int, origin: Origin = HAVEN) -> None:
             raise RepositoryUnknown
         held = _name_of(repository_id)
         before_delete(held, Tag.objects.filter(repository_id=repository_id).values_list("name", flat=True))
+        take_away()
         live.update(deleted_at=now, purge_after=now + restore_window(), deleted_by=origin.name)
         publish_about(repository_id, held, "repository.deleted", now, origin)
 

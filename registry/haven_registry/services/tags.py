@@ -14,6 +14,7 @@ from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
 from haven_core.errors import Conflict
 from haven_core.policies.hooks import HeldRepository, before_delete, before_push
+from haven_core.visibility import take_away
 from haven_registry.errors import ManifestUnknown, PreconditionFailed, TagsChanged, TagUnknown
 from haven_registry.models import Manifest, Tag, TagHistory
 from haven_registry.services.repositories import hold_repository, publish_about
@@ -128,6 +129,8 @@ def set_tags(
     if existing := [name for name, previous in rows if previous is not None]:
         before_push(repository, existing)
     changed = [(name, previous) for name, previous in rows if previous != targets[name].manifest_id]
+    if any(previous is not None for _, previous in changed):
+        take_away()
     return remember(repository.id, changed, targets, change)
 
 
@@ -168,6 +171,7 @@ def drop_tags(repository: HeldRepository, tags: Sequence[tuple[int, str, int]], 
     if not tags:
         return {}
     before_delete(repository, [name for _, name, _ in tags])
+    take_away()
     Tag.objects.filter(id__in=[tag_id for tag_id, _, _ in tags]).delete()
     return remember(repository.id, [(name, manifest_id) for _, name, manifest_id in tags], {}, change)
 

@@ -12,6 +12,7 @@ from haven_registry.oci.http_ranges import format_content_range, format_unsatisf
 from haven_registry.services.blobs import delete_blob
 from haven_registry.storage.errors import StorageTruncated
 from haven_registry.store import driver
+from haven_registry.v2 import remembered
 from haven_registry.v2.errors import error_response
 from haven_registry.v2.http import Request, Response
 from haven_registry.v2.preconditions import etag_matches, if_range_holds
@@ -27,7 +28,7 @@ def get(request: Request, project: str, repository: str, reference: str) -> Resp
         digest = str(Digest.parse(reference))
     except DigestUnsupported:
         raise BlobUnknown([reference]) from None
-    found = selectors.find_blob(project, repository, digest)
+    found = remembered.find_blob(project, repository, digest)
     if found is None:
         raise BlobUnknown([digest])
     etag = f'"{digest}"'

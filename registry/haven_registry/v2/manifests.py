@@ -16,7 +16,7 @@ from haven_registry.services import manifests as service
 from haven_registry.services.delete import delete_manifest
 from haven_registry.services.repositories import get_or_create_repository
 from haven_registry.services.tags import delete_tag
-from haven_registry.v2 import pulls
+from haven_registry.v2 import pulls, remembered
 from haven_registry.v2.authorization import Identity
 from haven_registry.v2.body import read_all
 from haven_registry.v2.http import Request, Response
@@ -34,9 +34,9 @@ def get(request: Request, project: str, repository: str, reference: str, actor: 
         raise ManifestUnknown(reference) from None
     is_digest = isinstance(wanted, Digest)
     if is_digest:
-        found = selectors.find_manifest(project, repository, digest=str(wanted))
+        found = remembered.find_manifest(project, repository, str(wanted))
     else:
-        found = selectors.find_manifest(project, repository, tag=reference)
+        found = remembered.find_tagged(project, repository, reference)
     if found is None:
         raise ManifestUnknown(reference)
     accept = request.environ.get("HTTP_ACCEPT")

@@ -1,0 +1,101 @@
+"""What this process found a moment ago, so that a tag that many pull at once is not asked for each time.
+
+With PostgreSQL an indexed look-up costs a request more than everything else: here it is made once in MEMORY_SECONDS for
+each manifest and blob that is in demand, and for up to MAX_TOGETHER of them in one statement. Only what was found is
+remembered, never that something is missing. How a delete is seen at once all the same: haven_core.visibility. SQLite's
+look-ups are as quick as a dictionary's, nearly, and none of this happens.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from haven_core.db.backend import is_postgresql
+from haven_core.visibility import MEMORY_SECONDS, now
+from haven_registry import selectors
+from haven_registry.selectors import FoundBlob, FoundManifest
+
+MAX_TOGETHER = 64
+_LIMIT = 10_000
+
+_T = TypeVar("_T")
+Name = tuple[str, str, str]  # project, repository, tag or digest
+FindMany = Callable[[Sequence[Name]], Sequence[_T | None]]
+
+
+class Memory(Generic[_T]):
+    """Answers to names, each for MEMORY_SECONDS from the moment its question was sent. For any number of threads: two of
+    them may ask the same."""
+
+    def __init__(self, find: Callable[[Name], _T | None], find_many: FindMany[_T]) -> None:
+        self._find, self._find_many = find, find_many
+        self._found: dict[Name, tuple[float, _T]] = {}
+        self._wanted: dict[Name, None] = {}  # asked for in the second half of that time: they are looked up together
+
+    def find(self, name: Name) -> _T | None:
+        """What the name stands for."""
+        entry = self._found.get(name)
+        asked = now()
+        if entry is not None and entry[0] > asked:
+            if entry[0] - asked < MEMORY_SECONDS / 2:
+                self._wanted[name] = None
+            return entry[1]
+        self._wanted.pop(name, None)
+        together = list(self._wanted)[:MAX_TOGETHER]
+        if not together:
+            return self._remember(asked, name, self._find(name))
+        for other in together:
+            self._wanted.pop(other, None)
+        found, *others = self._find_many([name, *together])
+        for other, value in zip(together, others, strict=True):
+            self._remember(asked, other, value)
+        return self._remember(asked, name, found)
+
+    def _remember(self, asked: float, name: Name, value: _T | None) -> _T | None:
+        if value is None:
+            self._found.pop(name, None)
+            return None
+        if len(self._found) >= _LIMIT:
+            self._found.clear()
+        self._found[name] = (asked + MEMORY_SECONDS, value)
+        return value
+
+    def forget(self) -> None:
+        """Everything (tests)."""
+        self._found.clear()
+        self._wanted.clear()
+
+
+_by_tag: Memory[FoundManifest] = Memory(
+    lambda name: selectors.find_manifest(*name[:2], tag=name[2]), selectors.find_tagged_manifests
+)
+_by_digest: Memory[FoundManifest] = Memory(
+    lambda name: selectors.find_manifest(*name[:2], digest=name[2]), selectors.find_manifests
+)
+_blobs: Memory[FoundBlob] = Memory(lambda name: selectors.find_blob(*name), selectors.find_blobs)
+
+
+def find_tagged(project: str, repository: str, tag: str) -> FoundManifest | None:
+    """The manifest that a tag names."""
+    name = (project, repository, tag)
+    return _by_tag.find(name) if is_postgresql() else selectors.find_manifest(project, repository, tag=tag)
+
+
+def find_manifest(project: str, repository: str, digest: str) -> FoundManifest | None:
+    """The manifest of a digest."""
+    name = (project, repository, digest)
+    return _by_digest.find(name) if is_postgresql() else selectors.find_manifest(project, repository, digest=digest)
+
+
+def find_blob(project: str, repository: str, digest: str) -> FoundBlob | None:
+    """As selectors.find_blob."""
+    return (
+        _blobs.find((project, repository, digest))
+        if is_postgresql()
+        else selectors.find_blob(project, repository, digest)
+    )
+
+
+def forget() -> None:
+    """Drop everything (tests)."""
+    for memory in (_by_tag, _by_digest, _blobs):
+        memory.forget()
