@@ -1,6 +1,7 @@
 """Garbage collection: when to run the purge steps, and the last level, which belongs to no project."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from haven_registry.services import purge
 from haven_registry.services.delete import delete_manifest, is_unreferenced
 
 # steps on repositories and rows only looked at are work too: a pass that did only those is not the last
+PAGE = 5000
 _WORK = ("untagged", "repositories", "manifests", "repository_blobs_seen", "project_blobs", "blobs")
 
 
@@ -43,11 +45,18 @@ def find_projects() -> list[int]:
     return list(Project.objects.order_by("id").values_list("id", flat=True))
 
 
-def collect(project_id: int, *, delete_untagged: bool = False, scan: bool = False) -> Counter[str]:
+def collect(
+    project_id: int,
+    *,
+    delete_untagged: bool = False,
+    scan: bool = False,
+    rest: Callable[[], None] = lambda: None,
+) -> Counter[str]:
     """One pass over one project, each level at most purge.BATCH rows; returns what was done, by level.
 
     delete_untagged: also trash untagged manifests that nothing keeps and that are older than untagged_age; only when a
-    policy or a person asks. scan: look for project_blobs and blobs that no hint led to, too (what a crash left).
+    policy or a person asks. scan: look for project_blobs that no hint led to, too (what a crash left; for blobs see
+    purge_unused_blobs). rest: called after each step.
     Safe at any time, beside any number of pushes and other collectors. Raises ClockWrong.
     """
     require_right_clock()
@@ -56,11 +65,15 @@ def collect(project_id: int, *, delete_untagged: bool = False, scan: bool = Fals
         done["untagged"] = trash_untagged(project_id)
     done["repositories"] = purge.purge_repository(project_id)
     done["manifests"] = purge.purge_manifests(project_id).removed
+    rest()
     links = purge.purge_repository_blobs(project_id)
     done["repository_blobs_seen"], done["repository_blobs"] = links.looked_at, links.removed
+    rest()
     charges = purge.purge_project_blobs(project_id, None if scan else links.let_go)
     done["project_blobs"] = charges.removed
-    done["blobs"], done["bytes"] = purge_blobs(None if scan else charges.let_go)
+    rest()
+    done["blobs"], done["bytes"] = purge_blobs(charges.let_go)
+    rest()
     return done
 
 
@@ -97,19 +110,35 @@ def read_grace() -> timedelta:
     return timedelta() if is_hasty else settings.read_grace
 
 
-def purge_blobs(candidates: tuple[int, ...] | None = None, *, limit: int = purge.BATCH) -> Freed:
-    """Remove blobs no project has. candidates: ids just let go; None looks at all.
+def purge_unused_blobs(*, rest: Callable[[], None] = lambda: None) -> Freed:
+    """Look through all blobs for those that no project has and no hint led to, in short statements; rest: called after each.
+    A blob whose last project let go of it behind our back is the next look's."""
+    total, last = Freed(), 0
+    free = Blob.objects.filter(~Q(Exists(ProjectBlob.objects.filter(blob_id=OuterRef("pk")))))
+    while page := list(Blob.objects.filter(id__gt=last).order_by("id").values_list("id", flat=True)[:PAGE]):
+        found = list(free.filter(id__gt=last, id__lte=page[-1]).values_list("id", flat=True))
+        last = page[-1]
+        rest()
+        for start in range(0, len(found), purge.BATCH):
+            freed = purge_blobs(tuple(found[start : start + purge.BATCH]))
+            total = Freed(total.blobs + freed.blobs, total.size + freed.size)
+            rest()
+    return total
+
+
+def purge_blobs(candidates: tuple[int, ...]) -> Freed:
+    """Remove those of the blobs (ids) that no project has.
 
     The same transaction makes their keys dead: this is the only place where a key goes from live to dead. The bytes stay
     for read_grace, so that downloads under way end well. Locks: blob (UPDATE, SKIP LOCKED), storage_object.
     """
-    if candidates == ():
+    if not candidates:
         return Freed()
     now = timezone.now()
     free = Blob.objects.filter(~Q(Exists(ProjectBlob.objects.filter(blob_id=OuterRef("pk")))))
-    scope = free if candidates is None else free.filter(id__in=candidates)
+    scope = free.filter(id__in=candidates)
     with write_transaction(is_durable=False):  # as purge's steps
-        ids = [row[0] for row in backend.locked(scope.values_list("id")[:limit], "UPDATE", skip_locked=True)]
+        ids = [row[0] for row in backend.locked(scope.values_list("id"), "UPDATE", skip_locked=True)]
         doomed = list(free.filter(id__in=ids).values_list("id", "object_id", "size"))
         if doomed:
             Blob.objects.filter(id__in=[blob_id for blob_id, _, _ in doomed]).delete()

@@ -7,7 +7,7 @@ may run at the same time, beside pushes and pulls.
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,6 +22,7 @@ from haven_core.jobs.run import Run
 from haven_gc import collect as collector
 from haven_gc.clock import require_right_clock
 from haven_gc.errors import GcIncomplete
+from haven_gc.pace import Pace
 from haven_gc.plan import plan_removals
 from haven_gc.sweep import sweep
 from haven_gc.uploads import reap_uploads
@@ -73,6 +74,10 @@ def run_gc(run: Run) -> dict[str, Any]:
         if _collect_guarded(progress, project_id, delete_untagged):
             progress.finish(project_id)
         run.advance()
+    run.phase("blobs")
+    freed = collector.purge_unused_blobs(rest=_checking(run, Pace()))
+    progress.add({"blobs": freed.blobs, "bytes": freed.size})
+    run.advance(freed.blobs, size=freed.size)
     run.phase("uploads")
     while count := reap_uploads():
         progress.add({"uploads": count})
@@ -135,12 +140,12 @@ def _collect_guarded(progress: _Progress, project_id: int, delete_untagged: bool
 
 
 def _collect(progress: _Progress, project_id: int, delete_untagged: bool) -> None:
-    """From hints until nothing is left, then once more through everything: a scan costs the size of the project."""
-    run, total = progress.run, Counter[str]()
+    """From hints until nothing is left, then once more through the project: a scan costs its size."""
+    run, total, pace = progress.run, Counter[str](), Pace()
     for is_scan in (False, True):
         while True:
             run.check()
-            done = collector.collect(project_id, delete_untagged=delete_untagged, scan=is_scan)
+            done = collector.collect(project_id, delete_untagged=delete_untagged, scan=is_scan, rest=pace.rest)
             total += done
             progress.add(done)
             run.advance(0, size=done["bytes"])
@@ -149,6 +154,16 @@ def _collect(progress: _Progress, project_id: int, delete_untagged: bool) -> Non
     did = {level: number for level, number in total.items() if number and level != "repository_blobs_seen"}
     if did:
         run.info("collected", project=project_id, **did)
+
+
+def _checking(run: Run, pace: Pace) -> Callable[[], None]:
+    """Rests, and ends the run when it is told to."""
+
+    def rest() -> None:
+        pace.rest()
+        run.check()
+
+    return rest
 
 
 def _sweep(progress: _Progress) -> None:
@@ -175,10 +190,11 @@ def _sweep_in_thread(progress: _Progress) -> None:
 
 def _sweep_on(progress: _Progress) -> None:
     """Batches until nothing is due. Any number may do it at once: a batch is claimed."""
-    run = progress.run
+    run, pace = progress.run, Pace()
     while True:
         run.check()
         swept = sweep(driver())
+        pace.rest()
         progress.add({"keys": swept.removed})
         run.advance(swept.removed)
         if swept.failed:

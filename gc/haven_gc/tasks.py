@@ -17,6 +17,7 @@ from haven_core.db.connections import is_unavailable
 from haven_gc import collect as collector
 from haven_gc import fsck, uploads
 from haven_gc import sweep as sweeper
+from haven_gc.pace import Pace
 from haven_registry.services.history import forget_old_history
 from haven_registry.services.pull_days import add_up_gone_manifests, add_up_old_days
 from haven_registry.services.pulls import forget_pull_batches
@@ -31,11 +32,11 @@ _log = logging.getLogger("haven.gc")
 @shared_task(name="haven_gc.tasks.collect_due", expires=60)
 def collect_due() -> dict[str, int]:
     """Collect every project in which something is due; returns what was done, by level."""
-    end, total = monotonic() + RUN_SECONDS, Counter[str]()
+    end, total, pace = monotonic() + RUN_SECONDS, Counter[str](), Pace()
     for project_id in collector.find_due_projects(timezone.now()):
         with _guarded(project_id):
             while monotonic() < end:
-                done = collector.collect(project_id)
+                done = collector.collect(project_id, rest=pace.rest)
                 total += done
                 if collector.was_idle(done):
                     break
@@ -44,16 +45,18 @@ def collect_due() -> dict[str, int]:
 
 @shared_task(name="haven_gc.tasks.scan", expires=3600)
 def scan() -> dict[str, int]:
-    """Look through every project for what no hint leads to (left by a crash, or by a row that was locked). Adds
+    """Look through every project, and all blobs, for what no hint leads to (left by a crash, or by a row that was locked). Adds
     up pulls of purged manifests, forgets old history of tags, and checks the invariants, too."""
-    total = Counter[str]()
+    total, pace = Counter[str](), Pace()
     for project_id in collector.find_projects():
         with _guarded(project_id):
             for _ in range(100):
-                done = collector.collect(project_id, scan=True)
+                done = collector.collect(project_id, scan=True, rest=pace.rest)
                 total += done
                 if collector.was_idle(done):
                     break
+    freed = collector.purge_unused_blobs(rest=pace.rest)
+    total += Counter({"blobs": freed.blobs, "bytes": freed.size})
     for _ in range(100):
         if not add_up_gone_manifests():
             break

@@ -100,7 +100,7 @@ class Load:
         await connection.ask("GET", f"/v2/{REPOSITORY}/manifests/{digest}", 200)
 
     async def push(self, connection: Connection) -> None:
-        """A new layer of 1 KiB and an image with it."""
+        """A new layer of 1 KiB and an image with it, under a new tag: one that moves waits, which would hide the rest."""
         data = os.urandom(1024)
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         location = await connection.ask("POST", f"/v2/{REPOSITORY}/blobs/uploads/", 202)
@@ -109,9 +109,7 @@ class Load:
         await connection.ask("PUT", path, 201, data)
         layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest, "size": len(data)}
         body = encode({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": self.config, "layers": [layer]})
-        await connection.ask(
-            "PUT", f"/v2/{REPOSITORY}/manifests/push{next(self.numbers) % 100}", 201, body, OCI_MANIFEST
-        )
+        await connection.ask("PUT", f"/v2/{REPOSITORY}/manifests/push{next(self.numbers)}", 201, body, OCI_MANIFEST)
 
     async def capacity(self, request: Callable[[Connection], Awaitable[None]], seconds: float) -> float:
         """Requests a second that CLIENTS get answered."""

@@ -25,7 +25,10 @@ class Collector:
     def step(self) -> None:
         """One pass."""
         project = self.random.choice(list(self.run.project_ids.values()))
-        done = collect.collect(project, delete_untagged=self.random.random() < 0.3, scan=self.random.random() < 0.3)
+        is_scan = self.random.random() < 0.3
+        done = collect.collect(project, delete_untagged=self.random.random() < 0.3, scan=is_scan)
+        if is_scan:
+            done["blobs"] += collect.purge_unused_blobs().blobs
         self.count += done
         time.sleep(self.random.random() * (0.03 if collect.was_idle(done) else 0.005))
         self.count["reaped"] += reap_uploads()

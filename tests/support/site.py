@@ -96,8 +96,9 @@ class Site:
         """Garbage collection until there is nothing left to do."""
         for _ in range(50):
             done = collect.collect(self.first, scan=True, **options)
+            blobs = collect.purge_unused_blobs().blobs
             swept = sweep.sweep(self.driver)
-            if collect.was_idle(done) and not swept.removed:
+            if collect.was_idle(done) and not swept.removed and not blobs:
                 return
         raise AssertionError("garbage collection finds no end")
 

@@ -74,6 +74,20 @@ def newest_transaction() -> int:
     return int(sql("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")[0][0])
 
 
+def busy_sessions(*, within_seconds: float) -> int:
+    """How many other sessions at our database run a statement, or ended one within that time. SQLite: 0."""
+    if not is_postgresql():
+        return 0
+    return int(
+        sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND backend_type = 'client backend' "
+            "AND (state <> 'idle' OR state_change > clock_timestamp() - %s * interval '1 second')",
+            within_seconds,
+        )[0][0]
+    )
+
+
 def sql(text: str, *parameters: Any) -> list[Row]:
     """Run one statement. Hot ones are written out: compiling a queryset costs more than running it. Values come raw.
 

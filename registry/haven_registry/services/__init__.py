@@ -1,11 +1,12 @@
 """All writes of the registry. LOCK ORDER of every write transaction, top to bottom; several rows of one level in the
 order in brackets:
 
-    upload (one)                    NO KEY UPDATE, by its compare-and-set
     project (one)                   SHARE, only to create a repository: not in a deleted project
     repository (id)                 KEY SHARE, first of all shared rows: refuses a deleted one, keeps purge away; UPDATE
                                     to delete one
-    blob (digest)                   INSERT … DO NOTHING, or KEY SHARE; UPDATE to repair one
+    blob (digest)                   INSERT … DO NOTHING
+    upload (one)                    NO KEY UPDATE, by its compare-and-set
+    blob that is there already      UPDATE, to repair it
     project_blob (blob_id)          INSERT … DO NOTHING, then KEY SHARE on those that were there
     repository_blob (project_blob)  upsert / KEY SHARE (manifest PUT) / NO KEY UPDATE (delete)
     manifest (id; new ones: height, digest)   SHARE to name one, NO KEY UPDATE to trash or revive one; then INSERT

@@ -32,7 +32,7 @@ from haven_registry.models import (
     Upload,
 )
 
-BATCH = 500
+BATCH = 200
 REPOSITORIES_TRIED = 20
 
 _BELOW: tuple[type[Model], ...] = (RepositoryBlob, Manifest, Tag, TagHistory, Upload, PullDaily)

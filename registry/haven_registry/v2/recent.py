@@ -2,7 +2,7 @@
 
 A pull is many requests with one token. The first of a kind is routed, identified and authorised in full; the same token
 asking for the same path again within SECONDS goes straight to its handler. Only the permission is remembered: whether
-the manifest or blob is there is asked of the database every time, so a delete is seen at once.
+the manifest or blob is there is asked each time (see remembered), so a delete is seen at once.
 
 A right that is taken away may work SECONDS longer than the caches below allow (rbac.access and accounts.actors: 5 s
 each), 7 s in all; the design's bound is 10.
