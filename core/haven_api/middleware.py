@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from haven_core.errors import envelope
-from haven_core.visibility import wait_until_gone
+from haven_core.visibility import make_gone
 
 _BROKEN_QUERY = re.compile(r";|%(?![0-9A-Fa-f]{2})")  # what Go's url.ParseQuery refuses
 _ENCODED_SLASH = re.compile(r"%2f", re.IGNORECASE)
@@ -41,7 +41,7 @@ class GoneForEverybody:
         try:
             return self._get_response(request)
         finally:
-            wait_until_gone()
+            make_gone()
 
 
 class HarborPaths:

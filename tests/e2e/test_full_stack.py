@@ -2,16 +2,14 @@
 
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.support.client import RegistryClient, expect
+from tests.support.client import expect
+from tests.support.demand import in_demand
 from tests.support.oci import digest_of, index, random_image
 from tests.support.postgres import run_postgres
 from tests.support.seaweedfs import run_seaweedfs
@@ -63,30 +61,6 @@ def test_a_delete_on_one_is_a_404_on_the_other_at_once(first: HavenServer, secon
     there.delete_manifest("library/gone", image.digest)
     assert here.head_manifest("library/gone", "v1").status_code == 404
     assert here.head_manifest("library/gone", image.digest).status_code == 404
-
-
-@contextmanager
-def in_demand(clients: Sequence[RegistryClient], repository: str, reference: str) -> Iterator[Callable[[], set[int]]]:
-    """Somebody pulls it all the time on every machine, so that readers have it in mind; yields a look at what each of
-    them, asked often, answers now."""
-    ended = threading.Event()
-
-    def pull(client: RegistryClient) -> None:
-        while not ended.is_set():
-            client.head_manifest(repository, reference)
-
-    threads = [threading.Thread(target=pull, args=(client.clone(),)) for client in clients for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        lookers = [client.clone() for client in clients for _ in range(4)]  # connections to several processes
-        assert {looker.head_manifest(repository, reference).status_code for looker in lookers} == {200}
-        time.sleep(0.2)
-        yield lambda: {looker.head_manifest(repository, reference).status_code for looker in lookers}
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.mark.parametrize("way", ["tag", "manifest", "artifact by API", "repository by API"])

@@ -222,7 +222,7 @@ def writers_turn() -> Iterator[None]:
     while everybody sleeps. A file lock wakes the next one at once, and ends with the process that holds it. Who writes
     without it is only less quick: SQLite's own lock still decides.
     """
-    path = _database_file()
+    path = database_file()
     if path is None:
         yield
         return
@@ -234,8 +234,8 @@ def writers_turn() -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-def _database_file() -> str | None:
-    """SQLite's file; None with PostgreSQL, and in memory."""
+def database_file() -> str | None:
+    """SQLite's file; None with PostgreSQL, and for a database in memory."""
     database = thread_connection()
     path = str(database.settings_dict["NAME"])
     return None if database.vendor == "postgresql" or "mode=memory" in path else path
@@ -289,7 +289,7 @@ def sync() -> None:
     database, which the checkpoint syncs. SQLite locks nothing in the log, so another descriptor of it may be closed
     (https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous). Raises OSError.
     """
-    path = _database_file()
+    path = database_file()
     if path is None:
         return
     try:

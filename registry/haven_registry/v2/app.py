@@ -8,7 +8,7 @@ from typing import Any
 from haven_core.db.connections import on_live_connection
 from haven_core.domain.actor import Actor
 from haven_core.policies.writes import before_write
-from haven_core.visibility import wait_until_gone
+from haven_core.visibility import make_gone
 from haven_registry.oci.reference import is_repository_name
 from haven_registry.v2 import authorization, blobs, errors, lists, manifests, recent, routes, uploads
 from haven_registry.v2.body import answered
@@ -49,7 +49,7 @@ def _respond(request: Request) -> Response:
     except Exception as error:  # noqa: BLE001  # the one boundary: whatever a handler raises becomes an answer
         return errors.render(error)
     finally:
-        wait_until_gone()
+        make_gone()
 
 
 def _dispatch(request: Request) -> Response:

@@ -1,16 +1,15 @@
 """What this process found a moment ago, so that a tag that many pull at once is not asked for each time.
 
-With PostgreSQL an indexed look-up costs a request more than everything else: here it is made once in MEMORY_SECONDS for
-each manifest and blob that is in demand, and for up to MAX_TOGETHER of them in one statement. Only what was found is
-remembered, never that something is missing. How a delete is seen at once all the same: haven_core.visibility. SQLite's
-look-ups are as quick as a dictionary's, nearly, and none of this happens.
+A look-up costs a request more than everything else, most of all with PostgreSQL: here it is made once in MEMORY_SECONDS for
+each manifest and blob that is in demand, and with PostgreSQL for up to MAX_TOGETHER of them in one statement. Only what was
+found is remembered, never that something is missing. How a delete is seen at once all the same: haven_core.visibility.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from haven_core.db.backend import is_postgresql
-from haven_core.visibility import MEMORY_SECONDS, now
+from haven_core.visibility import MEMORY_SECONDS, mark, may_remember, now
 from haven_registry import selectors
 from haven_registry.selectors import FoundBlob, FoundManifest
 
@@ -28,39 +27,39 @@ class Memory(Generic[_T]):
 
     def __init__(self, find: Callable[[Name], _T | None], find_many: FindMany[_T]) -> None:
         self._find, self._find_many = find, find_many
-        self._found: dict[Name, tuple[float, _T]] = {}
+        self._found: dict[Name, tuple[float, bytes, _T]] = {}  # until when, under which mark, what
         self._wanted: dict[Name, None] = {}  # asked for in the second half of that time: they are looked up together
 
     def find(self, name: Name) -> _T | None:
         """What the name stands for."""
         entry = self._found.get(name)
-        asked = now()
-        if entry is not None and entry[0] > asked:
+        asked, under = now(), mark()
+        if entry is not None and entry[0] > asked and entry[1] == under:
             if entry[0] - asked < MEMORY_SECONDS / 2:
                 self._wanted[name] = None
-            return entry[1]
+            return entry[2]
         self._wanted.pop(name, None)
-        together = list(self._wanted)[:MAX_TOGETHER]
+        together = list(self._wanted)[:MAX_TOGETHER] if is_postgresql() else []
         if not together:
-            return self._remember(asked, name, self._find(name))
+            return self._remember(asked, under, name, self._find(name))
         for other in together:
             self._wanted.pop(other, None)
         found, *others = self._find_many([name, *together])
         for other, value in zip(together, others, strict=True):
-            self._remember(asked, other, value)
-        return self._remember(asked, name, found)
+            self._remember(asked, under, other, value)
+        return self._remember(asked, under, name, found)
 
-    def _remember(self, asked: float, name: Name, value: _T | None) -> _T | None:
+    def _remember(self, asked: float, under: bytes, name: Name, value: _T | None) -> _T | None:
         if value is None:
             self._found.pop(name, None)
             return None
         if len(self._found) >= _LIMIT:
-            self._found.clear()
-        self._found[name] = (asked + MEMORY_SECONDS, value)
+            self.forget()
+        self._found[name] = (asked + MEMORY_SECONDS, under, value)
         return value
 
     def forget(self) -> None:
-        """Everything (tests)."""
+        """Drop everything."""
         self._found.clear()
         self._wanted.clear()
 
@@ -77,20 +76,20 @@ _blobs: Memory[FoundBlob] = Memory(lambda name: selectors.find_blob(*name), sele
 def find_tagged(project: str, repository: str, tag: str) -> FoundManifest | None:
     """The manifest that a tag names."""
     name = (project, repository, tag)
-    return _by_tag.find(name) if is_postgresql() else selectors.find_manifest(project, repository, tag=tag)
+    return _by_tag.find(name) if may_remember() else selectors.find_manifest(project, repository, tag=tag)
 
 
 def find_manifest(project: str, repository: str, digest: str) -> FoundManifest | None:
     """The manifest of a digest."""
     name = (project, repository, digest)
-    return _by_digest.find(name) if is_postgresql() else selectors.find_manifest(project, repository, digest=digest)
+    return _by_digest.find(name) if may_remember() else selectors.find_manifest(project, repository, digest=digest)
 
 
 def find_blob(project: str, repository: str, digest: str) -> FoundBlob | None:
     """As selectors.find_blob."""
     return (
         _blobs.find((project, repository, digest))
-        if is_postgresql()
+        if may_remember()
         else selectors.find_blob(project, repository, digest)
     )
 

@@ -33,12 +33,16 @@ def name_of(tag: str) -> Name:
 
 class Time:
     now = 1000.0
+    mark = b"one"
+    is_postgresql = True
 
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     time = Time()
     monkeypatch.setattr(remembered, "now", lambda: time.now)
+    monkeypatch.setattr(remembered, "mark", lambda: time.mark)
+    monkeypatch.setattr(remembered, "is_postgresql", lambda: time.is_postgresql)
     return time
 
 
@@ -116,6 +120,41 @@ def test_no_statement_grows_without_bound(time: Time):
     for name in list(asked.found):
         memory.find(name)
     assert max(len(names) for names in asked.statements) == MAX_TOGETHER + 1
+
+
+def test_nothing_is_believed_under_another_mark(time: Time):
+    asked = Asked(a="A")
+    memory = asked.memory
+    assert memory.find(name_of("a")) == "A"
+    asked.found[name_of("a")] = "B"
+    time.mark = b"two"
+    assert memory.find(name_of("a")) == "B"
+
+
+def test_what_is_found_while_the_mark_changes_is_not_believed_again(time: Time):
+    asked = Asked(a="A")
+    look_up = asked.one
+
+    def one(name: Name) -> str | None:
+        found = look_up(name)
+        asked.found[name] = "B"  # a move commits behind the look-up, and is answered
+        time.mark += b"!"
+        return found
+
+    memory = Memory(one, asked.many)
+    assert memory.find(name_of("a")) == "A"
+    assert memory.find(name_of("a")) == "B"
+
+
+def test_sqlite_is_asked_for_one_at_a_time(time: Time):
+    time.is_postgresql = False
+    asked = Asked(a="A", b="B")
+    memory = asked.memory
+    for _ in range(4):
+        memory.find(name_of("a"))
+        memory.find(name_of("b"))
+        time.now += visibility.MEMORY_SECONDS * 0.6
+    assert {len(names) for names in asked.statements} == {1}
 
 
 def test_who_takes_away_waits_longer_than_anybody_remembers():
