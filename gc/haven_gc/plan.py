@@ -249,7 +249,7 @@ def _blobs(ids: Sequence[int]) -> Iterator[Removal]:
 
 def _uploads(now: datetime) -> Iterator[Removal]:
     stale = find_stale(now).filter(state=Upload.OPEN)
-    for row in stale.order_by("id").values_list("id", "repository__full_name", "received_bytes").iterator():
+    for row in stale.order_by("id").values_list("id", "repository__full_name", "received_bytes"):
         yield Removal("upload", row[0], f"{row[1]}/{row[0]}", ABANDONED, row[2])
 
 

@@ -106,9 +106,9 @@ def sql(text: str, *parameters: Any) -> list[Row]:
 def prepared(text: str, *parameters: Any) -> list[Row]:
     """Like sql(), for what every push and pull says: on PostgreSQL planned once for each connection.
 
-    Planning costs several times the execution. The types of the parameters must follow from the statement. Behind a pooler
-    that gives each transaction another server connection, statements run unprepared from the first that is lost: in a
-    transaction that one raises, and run_write begins again.
+    Planning costs several times the execution. The types of the parameters must follow from the statement. Behind a pooler,
+    which may give each transaction another connection of the server, nothing is prepared. One that hides itself is found
+    out by the first statement that is lost: in a transaction that one raises, and run_write begins again.
     """
     database = thread_connection()
     if not _may_prepare(database):
@@ -157,15 +157,15 @@ _is_pooled = False  # a pooler stands between us and PostgreSQL, as far as this 
 
 
 def _may_prepare(database: BaseDatabaseWrapper) -> bool:
-    return (
-        database.vendor == "postgresql" and not _is_pooled
-        and not database.queries_logged and not database.execute_wrappers
-    )  # fmt: skip
+    if database.vendor != "postgresql" or _is_pooled or database.queries_logged or database.execute_wrappers:
+        return False
+    _connect(database)
+    with database.wrap_database_errors:
+        return bool(database.connection.is_direct())
 
 
 def _execution(database: BaseDatabaseWrapper, text: str, number: int) -> str:
     """The EXECUTE, with placeholders, of a statement of so many parameters; prepared now if this connection has it not."""
-    _connect(database)
     name, preparation, execution = _as_prepared(text, number)
     if name not in database.connection.statements:
         _run(database, preparation, [])

@@ -27,6 +27,15 @@ class Connection(extensions.connection):  # type: ignore[misc]  # the driver has
         self._ahead: list[bytes] = []
         self.statements: set[str] = set()
         """Names of what is prepared on it; whoever prepares adds his."""
+        self._is_direct: bool | None = None
+
+    def is_direct(self) -> bool:
+        """Whether the server itself is at the other end, and not a pooler, whose sessions have names of its own. Asks once."""
+        if self._is_direct is None:
+            with self.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                self._is_direct = cursor.fetchone()[0] == self.get_backend_pid()
+        return self._is_direct
 
     @property
     def autocommit(self) -> bool:

@@ -114,9 +114,11 @@ def read_log(task_ids: list[int], *, after: int = 0) -> Iterator[tuple[int, list
     """The log of tasks, as far as it is written: pairs of a place and lines. `after`: the last place somebody has read,
     to follow a log that grows."""
     for task_id in task_ids:
-        chunks = LogChunk.objects.filter(task_id=task_id, id__gt=after).order_by("id")
-        for chunk_id, lines in chunks.values_list("id", "lines").iterator(chunk_size=20):
-            yield chunk_id, [json.loads(line) for line in lines.splitlines()]
+        place = after
+        chunks = LogChunk.objects.filter(task_id=task_id).order_by("id").values_list("id", "lines")
+        while page := list(chunks.filter(id__gt=place)[:CHUNKS_READ]):
+            for place, lines in page:
+                yield place, [json.loads(line) for line in lines.splitlines()]
 
 
 def read_on(execution_id: int, task_id: int, *, after: int) -> tuple[list[dict[str, Any]], int]:
