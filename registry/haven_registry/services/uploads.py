@@ -17,6 +17,7 @@ from haven_core.db.fields import decode_digest, encode_digest
 from haven_core.db.transactions import ATTEMPTS, run_write
 from haven_core.errors import ConcurrentChange, QuotaExceeded
 from haven_core.quotas.services import charge
+from haven_core.visibility import take_away
 from haven_registry.errors import RepositoryUnknown, TooManyUploads, UploadConflict, UploadUnknown
 from haven_registry.models import StorageObject, Upload
 from haven_registry.selectors import StoredBlob, find_stored
@@ -260,6 +261,7 @@ def _repair_blob(blob_id: int, object_id: int, damaged_key: str, now: datetime) 
     )  # fmt: skip
     if not rows:
         return False  # somebody else's upload repaired it meanwhile
+    take_away()  # readers know the damaged bytes
     backend.sql("UPDATE blob SET object_id = %s, damaged_at = NULL WHERE id = %s", object_id, blob_id)
     backend.sql("UPDATE storage_object SET state = 'dead', purge_after = %s WHERE id = %s", now, rows[0][0])
     return True
