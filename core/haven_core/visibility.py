@@ -6,8 +6,8 @@ once, everywhere (ADR 0020):
 
 - With PostgreSQL make_gone() waits WAIT_SECONDS: by then no process of any machine remembers. Nothing is sent between them, and
   both only measure how long something takes; clocks need not agree.
-- SQLite's processes are on one machine and share a mark, eight bytes of a file in memory. make_gone() changes it, and
-  nobody believes what was found under another mark. Nobody waits.
+- SQLite's processes are on one machine and share a mark, eight bytes of a file in memory. Every COMMIT of what takes something
+  away changes it, and nobody believes what was found under another mark. Nobody waits.
 """
 
 import mmap
@@ -19,6 +19,9 @@ from haven_core.db import backend
 
 MEMORY_SECONDS = 0.08
 WAIT_SECONDS = 0.1  # more than the memory: clocks of two machines run at speeds that differ a little
+LATELY_SECONDS = 5
+"""A change is as if of this moment for so long: clocks of two machines may differ by it. Whoever writes over what somebody
+else took away, and might be waiting for, waits too."""
 _MARK_BYTES = 8
 _NO_MARK = b""
 
@@ -33,20 +36,30 @@ def now() -> float:
 
 
 def may_remember() -> bool:
-    """Whether readers of this database may; not those of a database in memory, which has no place for a mark."""
-    return backend.is_postgresql() or backend.database_file() is not None
+    """Whether readers of this database may: not where there is no mark, for a database in memory or on a full disk."""
+    if backend.is_postgresql():
+        return True
+    path = backend.database_file()
+    return path is not None and _open(path) is not None
 
 
 def mark() -> bytes:
     """To be read before a question is sent, and again before its answer is believed once more. PostgreSQL: always the
     same."""
     path = backend.database_file()
-    return _NO_MARK if path is None else _open(path)[:]
+    found = None if path is None else _open(path)
+    return _NO_MARK if found is None else found[:]
 
 
 def take_away() -> None:
     """Say, in the transaction of a change, that it takes away something that readers may remember."""
     _thread.has_taken = True
+
+
+def change_mark() -> None:
+    """After a COMMIT. Does nothing unless this thread took something away, and with PostgreSQL."""
+    if getattr(_thread, "has_taken", False) and not backend.is_postgresql():
+        make_gone()
 
 
 def make_gone() -> None:
@@ -55,22 +68,31 @@ def make_gone() -> None:
         return
     _thread.has_taken = False
     path = backend.database_file()
-    if path is not None:
-        _open(path)[:] = os.urandom(_MARK_BYTES)  # never the same twice: of two at once neither undoes the other's
-    elif backend.is_postgresql():
+    found = None if path is None else _open(path)
+    if found is not None:
+        found[:] = os.urandom(_MARK_BYTES)  # never the same twice: of two at once neither undoes the other's
+    elif path is not None or backend.is_postgresql():
         time.sleep(WAIT_SECONDS)
 
 
-def _open(path: str) -> mmap.mmap:
-    """The mark beside the database, shared by all its processes."""
+def _open(path: str) -> mmap.mmap | None:
+    """The mark beside the database, shared by all its processes; None where it can't be made. Its bytes are allocated before
+    they are touched: a process that writes to a hole on a full disk is killed."""
     global _mark
-    if _mark is not None and _mark[0] == path:
-        return _mark[1]
+    known = _mark
+    if known is not None and known[0] == path:
+        return known[1]
     with _opening:
-        descriptor = os.open(f"{path}.mark", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(descriptor, _MARK_BYTES)
-            _mark = (path, mmap.mmap(descriptor, _MARK_BYTES))
+            descriptor = os.open(f"{path}.mark", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return None
+        try:
+            os.posix_fallocate(descriptor, 0, _MARK_BYTES)
+            found = mmap.mmap(descriptor, _MARK_BYTES)
+        except OSError:
+            return None
         finally:
             os.close(descriptor)
-        return _mark[1]
+        _mark = (path, found)
+        return found

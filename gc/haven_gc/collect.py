@@ -1,11 +1,11 @@
 """Garbage collection: when to run the purge steps, and the last level, which belongs to no project."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
 
 from haven_core.conf import config
@@ -110,20 +110,20 @@ def read_grace() -> timedelta:
     return timedelta() if is_hasty else settings.read_grace
 
 
-def purge_unused_blobs(*, rest: Callable[[], None] = lambda: None) -> Freed:
-    """Look through all blobs for those that no project has and no hint led to, in short statements; rest: called after each.
-    A blob whose last project let go of it behind our back is the next look's."""
-    total, last = Freed(), 0
+def purge_unused_blobs() -> Iterator[Freed]:
+    """Look through all blobs for those that no project has and no hint led to; yields what each short step freed, between
+    steps and in no transaction. Those that come meanwhile, and those let go of behind our back, are the next look's.
+    Raises ClockWrong."""
+    last, end = 0, Blob.objects.aggregate(end=Max("id"))["end"] or 0
+    ids = Blob.objects.filter(id__lte=end).order_by("id").values_list("id", flat=True)
     free = Blob.objects.filter(~Q(Exists(ProjectBlob.objects.filter(blob_id=OuterRef("pk")))))
-    while page := list(Blob.objects.filter(id__gt=last).order_by("id").values_list("id", flat=True)[:PAGE]):
+    while page := list(ids.filter(id__gt=last)[:PAGE]):
+        require_right_clock()
         found = list(free.filter(id__gt=last, id__lte=page[-1]).values_list("id", flat=True))
         last = page[-1]
-        rest()
+        yield Freed()
         for start in range(0, len(found), purge.BATCH):
-            freed = purge_blobs(tuple(found[start : start + purge.BATCH]))
-            total = Freed(total.blobs + freed.blobs, total.size + freed.size)
-            rest()
-    return total
+            yield purge_blobs(tuple(found[start : start + purge.BATCH]))
 
 
 def purge_blobs(candidates: tuple[int, ...]) -> Freed:

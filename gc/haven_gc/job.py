@@ -74,10 +74,7 @@ def run_gc(run: Run) -> dict[str, Any]:
         if _collect_guarded(progress, project_id, delete_untagged):
             progress.finish(project_id)
         run.advance()
-    run.phase("blobs")
-    freed = collector.purge_unused_blobs(rest=_checking(run, Pace()))
-    progress.add({"blobs": freed.blobs, "bytes": freed.size})
-    run.advance(freed.blobs, size=freed.size)
+    _purge_unused_blobs(progress)
     run.phase("uploads")
     while count := reap_uploads():
         progress.add({"uploads": count})
@@ -156,14 +153,14 @@ def _collect(progress: _Progress, project_id: int, delete_untagged: bool) -> Non
         run.info("collected", project=project_id, **did)
 
 
-def _checking(run: Run, pace: Pace) -> Callable[[], None]:
-    """Rests, and ends the run when it is told to."""
-
-    def rest() -> None:
-        pace.rest()
+def _purge_unused_blobs(progress: _Progress) -> None:
+    run, pace = progress.run, Pace()
+    run.phase("blobs")
+    for freed in collector.purge_unused_blobs():
+        progress.add({"blobs": freed.blobs, "bytes": freed.size})
+        run.advance(freed.blobs, size=freed.size)
         run.check()
-
-    return rest
+        pace.rest()
 
 
 def _sweep(progress: _Progress) -> None:
@@ -173,7 +170,7 @@ def _sweep(progress: _Progress) -> None:
     run.phase("sweep", total=total)
     workers = min(int(run.parameters.get("workers", 1)), total // BATCH + 1)
     if workers == 1:
-        _sweep_on(progress)
+        _sweep_on(progress, Pace().rest)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="sweep") as pool:
         sweepers = [pool.submit(_sweep_in_thread, progress) for _ in range(workers)]
@@ -183,18 +180,18 @@ def _sweep(progress: _Progress) -> None:
 
 def _sweep_in_thread(progress: _Progress) -> None:
     try:
-        _sweep_on(progress)
+        _sweep_on(progress, lambda: None)  # who wants several wants it quick; and each would be the others' company
     finally:
         connection.close()  # the thread's own
 
 
-def _sweep_on(progress: _Progress) -> None:
+def _sweep_on(progress: _Progress, rest: Callable[[], None]) -> None:
     """Batches until nothing is due. Any number may do it at once: a batch is claimed."""
-    run, pace = progress.run, Pace()
+    run = progress.run
     while True:
         run.check()
         swept = sweep(driver())
-        pace.rest()
+        rest()
         progress.add({"keys": swept.removed})
         run.advance(swept.removed)
         if swept.failed:

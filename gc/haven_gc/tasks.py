@@ -55,8 +55,10 @@ def scan() -> dict[str, int]:
                 total += done
                 if collector.was_idle(done):
                     break
-    freed = collector.purge_unused_blobs(rest=pace.rest)
-    total += Counter({"blobs": freed.blobs, "bytes": freed.size})
+    with _guarded("blobs of no project"):
+        for freed in collector.purge_unused_blobs():
+            total += Counter({"blobs": freed.blobs, "bytes": freed.size})
+            pace.rest()
     for _ in range(100):
         if not add_up_gone_manifests():
             break
@@ -92,14 +94,14 @@ def sweep() -> int:
 
 
 @contextmanager
-def _guarded(project_id: int) -> Iterator[None]:
-    """What goes wrong in one project keeps no other from being collected."""
+def _guarded(what: int | str) -> Iterator[None]:
+    """What goes wrong in one project, by id, or in another part, keeps no other from being collected."""
     try:
         yield
     except Exception as error:  # whatever it is, it is logged, and the next run meets it again
         if is_unavailable(error):
             raise
-        _log.exception("collecting project %s failed", project_id)
+        _log.exception("collecting project %s failed" if isinstance(what, int) else "collecting %s failed", what)
 
 
 def _report(what: str, total: Counter[str]) -> dict[str, int]:

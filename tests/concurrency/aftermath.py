@@ -106,7 +106,7 @@ def _delete_everything(run: Run) -> None:
             busy = reap_uploads() + sweep.sweep(storage).removed  # type: ignore[arg-type]
             for project_id in run.project_ids.values():
                 busy += not collect.was_idle(collect.collect(project_id, scan=True))
-            busy += collect.purge_unused_blobs().blobs
+            busy += sum(freed.blobs for freed in collect.purge_unused_blobs())
         except Exception as error:
             run.violation("final_collection_failed", error=repr(error))
             break

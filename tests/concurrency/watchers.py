@@ -28,7 +28,7 @@ class Collector:
         is_scan = self.random.random() < 0.3
         done = collect.collect(project, delete_untagged=self.random.random() < 0.3, scan=is_scan)
         if is_scan:
-            done["blobs"] += collect.purge_unused_blobs().blobs
+            done["blobs"] += sum(freed.blobs for freed in collect.purge_unused_blobs())
         self.count += done
         time.sleep(self.random.random() * (0.03 if collect.was_idle(done) else 0.005))
         self.count["reaped"] += reap_uploads()

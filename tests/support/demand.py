@@ -25,6 +25,7 @@ def in_demand(clients: Sequence[RegistryClient], repository: str, reference: str
         lookers = [client.clone() for client in clients for _ in range(4)]  # connections to several processes
         assert {looker.head_manifest(repository, reference).status_code for looker in lookers} == {200}
         time.sleep(0.2)
+        assert all(thread.is_alive() for thread in threads)
         yield lambda: {looker.head_manifest(repository, reference).status_code for looker in lookers}
     finally:
         ended.set()

@@ -96,7 +96,7 @@ class Site:
         """Garbage collection until there is nothing left to do."""
         for _ in range(50):
             done = collect.collect(self.first, scan=True, **options)
-            blobs = collect.purge_unused_blobs().blobs
+            blobs = sum(freed.blobs for freed in collect.purge_unused_blobs())
             swept = sweep.sweep(self.driver)
             if collect.was_idle(done) and not swept.removed and not blobs:
                 return

@@ -18,7 +18,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 MAX_ROWS_PER_INSERT = 500
 MAX_ROWS_PREPARED = 8
-_NOT_OUR_CONNECTION = ("26000", "42P05")  # invalid_sql_statement_name, duplicate_prepared_statement
+# invalid_sql_statement_name, duplicate_prepared_statement; feature_not_supported: a migration changed a column's type
+_NOT_OUR_CONNECTION = ("26000", "42P05", "0A000")
 
 Row = tuple[Any, ...]
 
@@ -82,7 +83,7 @@ def busy_sessions(*, within_seconds: float) -> int:
         sql(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
             "AND backend_type = 'client backend' "
-            "AND (state <> 'idle' OR state_change > clock_timestamp() - %s * interval '1 second')",
+            "AND (state = 'active' OR state_change > clock_timestamp() - %s * interval '1 second')",
             within_seconds,
         )[0][0]
     )
@@ -135,7 +136,11 @@ def ahead(text: str, *parameters: Any) -> None:
 
 @contextmanager
 def nothing_left_unsaid() -> Iterator[None]:
-    """Around a write that is no transaction: what was to go with it, and never went, goes with nothing else."""
+    """Around a write that is no transaction: what was to go with it, and never went, goes with nothing else. Raises
+    RuntimeError inside a transaction, but for a test's."""
+    blocks = thread_connection().atomic_blocks
+    if blocks and not blocks[-1]._from_testcase:  # type: ignore[attr-defined]  # noqa: SLF001
+        raise RuntimeError("a write of one statement can't be part of a transaction")
     try:
         yield
     finally:

@@ -55,6 +55,10 @@ class Connection(extensions.connection):  # type: ignore[misc]  # the driver has
         """Say nothing of what waits."""
         self._ahead = []
 
+    def has_ahead(self) -> bool:
+        """Whether something must be said before the next statement."""
+        return bool(self._ahead) or (not self._is_autocommit and self.get_transaction_status() == _IDLE)
+
     def take_ahead(self) -> list[bytes]:
         """What must be said before the next statement: BEGIN, if it is due, and what was put ahead."""
         waiting, self._ahead = self._ahead, []
@@ -83,9 +87,9 @@ class Cursor(extensions.cursor):  # type: ignore[misc]
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002  # the driver's name
         """Raises psycopg2's errors, of what went ahead too."""
-        waiting = self.connection.take_ahead()
-        if waiting:
-            query, vars = b"; ".join([*waiting, self.mogrify(query, vars)]), None  # noqa: A001
+        if self.connection.has_ahead():
+            text = self.mogrify(query, vars)  # may raise, and then what waits goes on waiting
+            query, vars = b"; ".join([*self.connection.take_ahead(), text]), None  # noqa: A001
         super().execute(query, vars)
 
     def executemany(self, query: Any, vars_list: Any) -> None:

@@ -9,6 +9,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from haven_core.db import backend
 from haven_core.errors import ConcurrentChange
+from haven_core.visibility import change_mark
 
 ATTEMPTS = 8
 retries: Counter[str] = Counter()  # why transactions were run again; read by tests and benchmarks
@@ -29,6 +30,7 @@ def write_transaction(*, is_durable: bool = True, is_one_statement: bool = False
         if not is_durable:
             backend.relax_this_commit()
         yield
+    change_mark()
     if is_durable:
         backend.sync()
 

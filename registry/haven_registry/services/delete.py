@@ -50,6 +50,7 @@ def delete_manifest(
         manifests = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
         root = manifests.values_list("id", flat=True).first()
         if root is None:
+            take_away()  # somebody else may have, a moment ago
             raise ManifestUnknown
         subjects = _subjects(repository_id, root) if with_accessories else {}
         family = descendants(root, *sorted(subjects))

@@ -1,6 +1,6 @@
 """Repositories: make, hold, delete, restore."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError
@@ -14,7 +14,7 @@ from haven_core.domain.origin import HAVEN, Origin
 from haven_core.errors import Conflict, ProjectUnknown
 from haven_core.events.outbox import publish
 from haven_core.policies.hooks import HeldRepository, before_delete
-from haven_core.visibility import take_away
+from haven_core.visibility import LATELY_SECONDS, take_away
 from haven_registry.errors import RepositoryUnknown
 from haven_registry.models import Repository, Tag
 
@@ -29,13 +29,16 @@ def get_or_create_repository(project_id: int, name: str) -> int:
     find = "SELECT id FROM repository WHERE project_id = %s AND name = %s AND deleted_at IS NULL"
 
     def create() -> int:
+        now = timezone.now()
         projects = backend.sql(
-            "SELECT name FROM project WHERE id = %s AND deleted_at IS NULL" + backend.lock("SHARE", "project"),
-            project_id,
-        )
+            "SELECT name, EXISTS (SELECT 1 FROM repository r WHERE r.project_id = project.id AND r.name = %s "
+            "AND r.deleted_at > %s) FROM project WHERE id = %s AND deleted_at IS NULL" + backend.lock("SHARE", "project"),
+            name, now - timedelta(seconds=LATELY_SECONDS), project_id,
+        )  # fmt: skip
         if not projects:
             raise ProjectUnknown
-        now = timezone.now()
+        if projects[0][1]:
+            take_away()  # another of the name, whose tags readers may remember
         full_name = f"{projects[0][0]}/{name}"
         rows = backend.insert(
             Repository, ["project", "name", "full_name", "created_at"],

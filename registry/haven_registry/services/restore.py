@@ -12,6 +12,7 @@ from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
 from haven_core.errors import ConcurrentChange
 from haven_core.policies.hooks import HeldRepository
+from haven_core.visibility import take_away
 from haven_registry.errors import ManifestUnknown, TagsTaken, TagUnknown
 from haven_registry.models import Manifest, Tag, TagHistory
 from haven_registry.services.delete import descendants
@@ -135,6 +136,7 @@ def _bring_back_tags(repository: HeldRepository, targets: dict[str, Target], tak
         [(repository.id, name, targets[name].manifest_id, change.at, change.at) for name in sorted(targets)],
         on_conflict="(repository_id, name) DO NOTHING", returning=("name",),
     )  # fmt: skip
+    take_away()  # what they meant until a moment ago
     free = sorted(name for (name,) in rows)
     if taken is Taken.REFUSE and (lost := _meaning_others(repository.id, targets, targets.keys() - set(free))):
         raise TagsTaken(lost)

@@ -14,7 +14,7 @@ from haven_core.db.transactions import run_write
 from haven_core.domain.origin import HAVEN, Origin
 from haven_core.errors import Conflict
 from haven_core.policies.hooks import HeldRepository, before_delete, before_push
-from haven_core.visibility import take_away
+from haven_core.visibility import LATELY_SECONDS, take_away
 from haven_registry.errors import ManifestUnknown, PreconditionFailed, TagsChanged, TagUnknown
 from haven_registry.models import Manifest, Tag, TagHistory
 from haven_registry.services.repositories import hold_repository, publish_about
@@ -22,6 +22,16 @@ from haven_registry.services.repositories import hold_repository, publish_about
 # one statement moves the tags and RETURNs what they meant before; a new row has no previous
 _MOVE = """(repository_id, name) DO UPDATE SET previous_manifest_id = tag.manifest_id,
   manifest_id = excluded.manifest_id, updated_at = excluded.updated_at, restored_at = excluded.restored_at"""
+
+
+def changed_lately() -> str:
+    """SQL on `tag`: its name meant something else a moment ago, which readers may remember. SQLite's never do."""
+    if not backend.is_postgresql():
+        return "NULL"
+    return (
+        f"(SELECT h.ended_at > now() - interval '{LATELY_SECONDS} seconds' FROM tag_history h "
+        "WHERE h.repository_id = tag.repository_id AND h.name = tag.name ORDER BY h.id DESC LIMIT 1)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,7 @@ def delete_tag(
             tags = tags.filter(manifest_id=manifest_id)
         rows = backend.locked(tags.values_list("id", "manifest_id"), "UPDATE")
         if not rows:
+            take_away()  # somebody else may have, a moment ago
             raise TagUnknown
         if only_if_pushed_at is not None and not tags.filter(updated_at=only_if_pushed_at).exists():
             raise TagsChanged
@@ -122,8 +133,11 @@ def set_tags(
     rows = backend.insert(
         Tag, ["repository", "name", "manifest", "updated_at", "restored_at"],
         [(repository.id, name, targets[name].manifest_id, change.at, restored_at) for name in sorted(targets)],
-        on_conflict=_MOVE, returning=("name", "previous_manifest_id"),
+        on_conflict=_MOVE, returning=("name", "previous_manifest_id", changed_lately()),
     )  # fmt: skip
+    if any(was_changed for _, _, was_changed in rows):
+        take_away()  # somebody else did, and may still be waiting for it
+    rows = [(name, previous) for name, previous, _ in rows]
     if any(previous is not None and name in must_be_new for name, previous in rows):
         raise PreconditionFailed
     if existing := [name for name, previous in rows if previous is not None]:

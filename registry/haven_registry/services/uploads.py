@@ -31,7 +31,7 @@ RETRY_SECONDS = 60
 """When whoever has too many sessions open may look again."""
 _INSERT_BLOB = (
     "INSERT INTO blob (digest, size, object_id, created_at) SELECT %s, %s, o.id, %s FROM storage_object o "
-    "WHERE o.storage_key = %s ON CONFLICT DO NOTHING"
+    "WHERE o.storage_key = %s AND o.state = 'staged' ON CONFLICT DO NOTHING"
 )
 _CLOSE = """
 UPDATE upload SET state = 'committed', digest = %s, staging = NULL, touched_at = %s
@@ -193,6 +193,8 @@ def commit_upload(
         work = partial(_commit, upload, project_id, digest, size, known)
         try:
             with_room(project_id, partial(run_write, work))
+        except _Committed:
+            return
         except _BlobStored:
             known = find_stored(digest)
             if known is not None and not known.is_damaged and not is_sound(known):
@@ -203,6 +205,10 @@ def commit_upload(
         else:
             return
     raise ConcurrentChange  # pushed and collected again and again
+
+
+class _Committed(Exception):
+    """The session is a tombstone of these bytes already: nothing is to be written."""
 
 
 class _BlobStored(Exception):
@@ -216,7 +222,7 @@ def _commit(upload: OpenUpload, project_id: int, digest: str, size: int, known: 
     rows = backend.prepared(_CLOSE, raw, now, upload.id, upload.version, raw, raw)
     if not rows:
         if Upload.objects.filter(id=upload.id, state=Upload.COMMITTED, digest=digest).exists():
-            return
+            raise _Committed
         raise _why_not(upload)
     [(object_id, blob_id, stored_id)] = rows
     if blob_id is None:

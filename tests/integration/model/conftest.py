@@ -22,6 +22,7 @@ _RACES = [
     "test_messages.py",
     "test_tag_races.py",
     "test_unseen_races.py",
+    "test_visibility.py",
 ]
 collect_ignore = [] if connection.vendor == "postgresql" else _RACES
 

@@ -6,9 +6,10 @@ import uuid
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from haven_core.models import OutboxEvent
-from haven_gc import sweep
+from haven_gc import repair, sweep
 from haven_gc.uploads import reap_uploads
 from haven_registry import selectors
 from haven_registry.errors import (
@@ -24,6 +25,8 @@ from haven_registry.errors import (
 )
 from haven_registry.models import (
     Blob,
+    ProjectBlob,
+    RepositoryBlob,
     StorageObject,
     TagHistory,
     Upload,
@@ -196,6 +199,21 @@ def test_tombstones_are_forgotten_and_their_blobs_stay(site: Site, clock: Clock)
     assert reap_uploads() == 1
     site.collect()
     assert (Upload.objects.count(), site.tag("t"), site.shows(digest_of(b"a"))) == (0, digest, True)
+
+
+def test_a_put_again_whose_blob_was_collected_meanwhile_publishes_nothing(site: Site):
+    """The session was deduplicated, so its own bytes are dead: no blob may come to stand on them."""
+    site.upload(b"a")
+    upload = site.start_upload(b"a")
+    site.commit(upload, b"a")
+    for rows in (RepositoryBlob, ProjectBlob, Blob):
+        rows.objects.all().delete()  # the collector, when the leases were over
+    StorageObject.objects.filter(state="live").update(state="dead", purge_after=timezone.now())
+    repair.recount_quotas()
+    site.commit(upload, b"a")
+    assert Blob.objects.count() == 0
+    site.collect()
+    assert site.stored_keys() == []
 
 
 def test_a_push_repairs_a_blob_whose_bytes_are_damaged_and_the_damaged_ones_go(site: Site):

@@ -1,6 +1,7 @@
 """What goes to PostgreSQL in one message, and what becomes of it. PostgreSQL only (conftest.collect_ignore)."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -105,6 +106,24 @@ def test_its_error_is_the_next_ones_and_nothing_stays(then: str):
         fail()
     assert keys() == []
     assert connection.is_usable()
+
+
+def test_it_goes_on_waiting_when_the_next_can_not_be_written_out():
+    def say(value: str) -> None:
+        with suppress(ValueError):
+            backend.sql("SELECT %s", value)
+
+    with transaction.atomic():
+        backend.ahead(_ADD, "a")
+        say("\0")
+    assert keys() == ["a"]
+
+
+def test_a_write_of_one_statement_is_no_part_of_a_transaction():
+    with transaction.atomic(), pytest.raises(RuntimeError):
+        run_write(lambda: None, is_durable=False, is_one_statement=True)
+    with transaction.atomic():
+        assert backend.sql("SHOW synchronous_commit") == [("on",)]
 
 
 def test_outside_of_a_transaction_it_is_said_at_once(said: list[str]):
