@@ -76,8 +76,10 @@ def test_killed_in_the_put_of_a_blob(stack: HarmedStack, repository: str, step: 
     call, when, is_there = PUT_BLOB[step]
     settled_workers(stack)
     client = stack.client()
-    client.push_blob(repository, random_blob())  # folders are made, the token is known
+    client.push_blob(repository, random_blob())  # folders are made
     blob = random_blob(300_000)
+    # a token to look with is known, too: what gives them is what is killed
+    assert client.head_blob(repository, blob.digest).status_code == 404
     location = location_of(expect(client.start_upload(repository), 202))
     with killing(stack, call, when):
         assert client.finish_upload(location, blob.digest, blob.data).status_code == 503
@@ -106,6 +108,7 @@ def test_killed_in_the_put_of_a_manifest(stack: HarmedStack, repository: str, st
     client.push(repository, old, "moving")
     for blob in new.all_blobs():
         client.push_blob(repository, blob)
+    client.pull(repository, "moving")  # the token to look with is known
     with killing(stack, call, when):
         assert client.put_manifest(repository, new, "moving").status_code == 503
     assert client.pull(repository, "moving").payload == (new if is_there else old).payload
