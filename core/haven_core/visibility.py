@@ -23,7 +23,7 @@ LATELY_SECONDS = 5
 """A change is as if of this moment for so long: clocks of two machines may differ by it. Whoever writes over what somebody
 else took away, and might be waiting for, waits too."""
 _MARK_BYTES = 8
-_NO_MARK = b""
+_ALWAYS = b""
 
 _thread = threading.local()
 _opening = threading.Lock()
@@ -35,20 +35,14 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def may_remember() -> bool:
-    """Whether readers of this database may: not where there is no mark, for a database in memory or on a full disk."""
-    if backend.is_postgresql():
-        return True
+def mark() -> bytes | None:
+    """To be read before a question is sent, and again before its answer is believed once more. PostgreSQL: always the same.
+    None: nothing may be remembered, of a SQLite database in memory or where no mark can be made (a full disk)."""
     path = backend.database_file()
-    return path is not None and _open(path) is not None
-
-
-def mark() -> bytes:
-    """To be read before a question is sent, and again before its answer is believed once more. PostgreSQL: always the
-    same."""
-    path = backend.database_file()
-    found = None if path is None else _open(path)
-    return _NO_MARK if found is None else found[:]
+    if path is None:
+        return _ALWAYS if backend.is_postgresql() else None
+    found = _open(path)
+    return None if found is None else found[:]
 
 
 def take_away() -> None:

@@ -19,8 +19,8 @@ from haven_registry.models import Blob, Manifest, ProjectBlob, Repository, Repos
 from haven_registry.services import purge
 from haven_registry.services.delete import delete_manifest, is_unreferenced
 
-# steps on repositories and rows only looked at are work too: a pass that did only those is not the last
 PAGE = 5000
+# steps on repositories and rows only looked at are work too: a pass that did only those is not the last
 _WORK = ("untagged", "repositories", "manifests", "repository_blobs_seen", "project_blobs", "blobs")
 
 

@@ -137,7 +137,7 @@ def ahead(text: str, *parameters: Any) -> None:
 @contextmanager
 def nothing_left_unsaid() -> Iterator[None]:
     """Around a write that is no transaction: what was to go with it, and never went, goes with nothing else. Raises
-    RuntimeError inside a transaction, but for a test's."""
+    RuntimeError inside a transaction, but for a test's, as atomic(durable=True) does."""
     blocks = thread_connection().atomic_blocks
     if blocks and not blocks[-1]._from_testcase:  # type: ignore[attr-defined]  # noqa: SLF001
         raise RuntimeError("a write of one statement can't be part of a transaction")

@@ -82,15 +82,16 @@ class Connection(extensions.connection):  # type: ignore[misc]  # the driver has
             extensions.cursor.execute(cursor, b"; ".join(statements))
 
 
-class Cursor(extensions.cursor):  # type: ignore[misc]
+class Cursor(extensions.cursor):  # type: ignore[misc]  # the same
     """The driver's cursor: whatever it sends, what waits goes first. Not for named cursors, which settings forbid."""
 
-    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002  # the driver's name
+    def execute(self, query: Any, values: Any = None) -> None:
         """Raises psycopg2's errors, of what went ahead too."""
-        if self.connection.has_ahead():
-            text = self.mogrify(query, vars)  # may raise, and then what waits goes on waiting
-            query, vars = b"; ".join([*self.connection.take_ahead(), text]), None  # noqa: A001
-        super().execute(query, vars)
+        if not self.connection.has_ahead():
+            super().execute(query, values)
+            return
+        text = self.mogrify(query, values)  # may raise, and then what waits goes on waiting
+        super().execute(b"; ".join([*self.connection.take_ahead(), text]))
 
     def executemany(self, query: Any, vars_list: Any) -> None:
         """As the driver's."""

@@ -40,8 +40,8 @@ def run_write(function: Callable[[], _T], *, is_durable: bool = True, is_one_sta
 
     is_durable: False commits without waiting for the disk. The change is atomic and visible at once, survives any process
     that is killed, and may be lost, as a whole, when the database's machine loses power; the next durable commit takes
-    it along. Only for what nobody was promised: the state of an upload session, that
-    something is purged (ADR 0011).
+    it along. Only for what nobody was promised: the state of an upload session, that something is purged (ADR 0011).
+    is_one_statement: as write_transaction's; not inside another transaction (RuntimeError).
     Raises ConcurrentChange after ATTEMPTS losses in a row, and whatever else `function` raises, rolled back.
     """
     for attempt in range(1, ATTEMPTS + 1):

@@ -74,10 +74,9 @@ class OpenUpload:
 
 def begin_upload(*, project_id: int, repository: str, owner: str, algorithm: str = "sha256") -> OpenUpload:
     """start_upload() in the project's repository of that name, made if need be. Raises ProjectUnknown too."""
-    where = ("r.project_id = %s AND r.name = %s", project_id, repository)
     for _ in range(ATTEMPTS):
         try:
-            return _open(where, owner, algorithm)
+            return _open("r.project_id = %s AND r.name = %s", (project_id, repository), owner, algorithm)
         except RepositoryUnknown:
             get_or_create_repository(project_id, repository)
     raise RepositoryUnknown  # deleted as often as it was made
@@ -90,11 +89,11 @@ def start_upload(*, repository_id: int, owner: str, algorithm: str = "sha256") -
     Raises RepositoryUnknown, and TooManyUploads when the owner has max_open_uploads open; of several that begin at once at
     the limit each may find room. Locks: repository (KEY SHARE, by the foreign key).
     """
-    return _open(("r.id = %s", repository_id), owner, algorithm)
+    return _open("r.id = %s", (repository_id,), owner, algorithm)
 
 
-def _open(where: tuple[Any, ...], owner: str, algorithm: str) -> OpenUpload:
-    condition, *of_it = where
+def _open(condition: str, values: tuple[Any, ...], owner: str, algorithm: str) -> OpenUpload:
+    """In the live repository r that meets the condition, which has these values."""
     upload_id, key, now, limit = uuid4(), new_key(), timezone.now(), config().max_open_uploads
 
     def work() -> int:
@@ -104,7 +103,7 @@ def _open(where: tuple[Any, ...], owner: str, algorithm: str) -> OpenUpload:
             "created_at, touched_at) SELECT %s, r.id, o.id, 'open', %s, %s, 0, 0, %s, %s "
             f"FROM repository r, storage_object o WHERE {condition} AND r.deleted_at IS NULL AND o.storage_key = %s "
             f"AND ({_OPEN_UPLOADS}) < %s RETURNING repository_id",
-            upload_id, owner, algorithm, now, now, *of_it, key, owner, limit, limit,
+            upload_id, owner, algorithm, now, now, *values, key, owner, limit, limit,
         )  # fmt: skip
         if not created:
             has_too_many = backend.sql(_OPEN_UPLOADS, owner, limit)[0][0] >= limit

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from haven_core.db.backend import is_postgresql
-from haven_core.visibility import MEMORY_SECONDS, mark, may_remember, now
+from haven_core.visibility import MEMORY_SECONDS, mark, now
 from haven_registry import selectors
 from haven_registry.selectors import FoundBlob, FoundManifest
 
@@ -32,8 +32,10 @@ class Memory(Generic[_T]):
 
     def find(self, name: Name) -> _T | None:
         """What the name stands for."""
-        entry = self._found.get(name)
         asked, under = now(), mark()
+        if under is None:
+            return self._find(name)
+        entry = self._found.get(name)
         if entry is not None and entry[0] > asked and entry[1] == under:
             if entry[0] - asked < MEMORY_SECONDS / 2:
                 self._wanted[name] = None
@@ -75,23 +77,17 @@ _blobs: Memory[FoundBlob] = Memory(lambda name: selectors.find_blob(*name), sele
 
 def find_tagged(project: str, repository: str, tag: str) -> FoundManifest | None:
     """The manifest that a tag names."""
-    name = (project, repository, tag)
-    return _by_tag.find(name) if may_remember() else selectors.find_manifest(project, repository, tag=tag)
+    return _by_tag.find((project, repository, tag))
 
 
 def find_manifest(project: str, repository: str, digest: str) -> FoundManifest | None:
     """The manifest of a digest."""
-    name = (project, repository, digest)
-    return _by_digest.find(name) if may_remember() else selectors.find_manifest(project, repository, digest=digest)
+    return _by_digest.find((project, repository, digest))
 
 
 def find_blob(project: str, repository: str, digest: str) -> FoundBlob | None:
     """As selectors.find_blob."""
-    return (
-        _blobs.find((project, repository, digest))
-        if may_remember()
-        else selectors.find_blob(project, repository, digest)
-    )
+    return _blobs.find((project, repository, digest))
 
 
 def forget() -> None:

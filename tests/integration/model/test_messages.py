@@ -29,8 +29,8 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     messages: list[str] = []
 
     class Telling(Cursor):
-        def execute(self, query: str | bytes, vars: object = None) -> None:  # noqa: A002
-            super().execute(query, vars)
+        def execute(self, query: str | bytes, values: object = None) -> None:
+            super().execute(query, values)
             text = (self.query or b"").decode()
             if "PREPARE" not in text and "pg_backend_pid" not in text:  # once for each connection
                 messages.append(text)
