@@ -21,6 +21,7 @@ from haven_core.jobs.services import forget_old_executions, hold_execution, sett
 LEASE = timedelta(seconds=30)
 """How long a worker may be silent. With the tick's interval this bounds the time until its tasks run again: 40 s."""
 REAP_BATCH = 100
+_FIRST_WAIT = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,17 @@ def end(held: Claim, status: str, result: Mapping[str, Any], error: str = "") ->
     forget_old_executions(held.kind, held.subject_id, kind.keep)
 
 
+def give_back(held: Claim) -> None:
+    """The worker could not go on though the task did nothing wrong, such as without its database: another attempt, as if the
+    worker had died, but without waiting for the end of the lease. Each time after twice the wait. Raises LeaseLost.
+
+    Locks: job_execution, job_task.
+    """
+    wait = _FIRST_WAIT * 2 ** (held.attempt - 1)
+    if not _take_away(Q(fence=held.fence), held.task_id, held.execution_id, held.kind, wait=min(wait, LEASE)):
+        raise LeaseLost
+
+
 def reap() -> int:
     """Put back what silent workers held; returns how many tasks. What was to be stopped is stopped, and what used up its
     attempts has failed. Locks, one task at a time: job_execution, job_task.
@@ -137,7 +149,7 @@ def reap() -> int:
     now = timezone.now()
     found = Task.objects.filter(_is_abandoned(now), status=Status.RUNNING)
     rows = list(found.order_by("lease_until").values_list("id", "execution_id", "kind")[:REAP_BATCH])
-    return sum(_reap_one(*row) for row in rows)
+    return sum(_take_away(_is_abandoned(now), *row) for row in rows)
 
 
 def _is_abandoned(now: datetime) -> Q:
@@ -145,20 +157,22 @@ def _is_abandoned(now: datetime) -> Q:
     return Q(lease_until__lte=now) | Q(lease_until__gt=now + 2 * LEASE)
 
 
-def _reap_one(task_id: int, execution_id: int, kind: str) -> int:
+def _take_away(condition: Q, task_id: int, execution_id: int, kind: str, *, wait: timedelta = timedelta()) -> int:
+    """From its worker, if it runs and the condition holds; returns how many tasks that were."""
+
     def work() -> int:
         hold_execution(execution_id)
         now = timezone.now()
-        task = Task.objects.filter(_is_abandoned(now), id=task_id, status=Status.RUNNING).first()
+        task = Task.objects.filter(condition, id=task_id, status=Status.RUNNING).first()
         if task is None:
-            return 0  # it lives, or another reaper was faster
+            return 0  # it lives, or somebody was faster
         changes: dict[str, Any] = {"fence": F("fence") + 1, "lease_until": None}
         if task.stop_requested_at is not None:
             changes |= {"status": Status.STOPPED, "ended_at": now}
         elif task.attempt >= _crashes_allowed(kind):
             changes |= {"status": Status.ERROR, "ended_at": now, "error": f"worker {task.worker} died"}
         else:
-            changes |= {"status": Status.PENDING, "run_after": now, "dispatched_at": None}
+            changes |= {"status": Status.PENDING, "run_after": now + wait, "dispatched_at": None}
         Task.objects.filter(id=task_id).update(**changes)
         settle_execution(execution_id, now)
         return 1

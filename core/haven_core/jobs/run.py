@@ -117,6 +117,11 @@ class Run:
                 self._must_stop = beat(self._held, phases, "".join(lines), len(lines), checkpoint)
             except LeaseLost:
                 self._is_lost = True
+            except Exception:  # the database is away: for the next time, perhaps to be written twice
+                with self._lock:
+                    self._buffer[:0] = lines
+                    self._unsaved = checkpoint if self._unsaved is None else self._unsaved
+                raise
 
     def close_phase(self) -> None:
         """The work is over, well or not."""

@@ -3,20 +3,22 @@
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from haven_core.db.connections import is_unavailable
 from haven_core.errors import HavenError, NotFound
 from haven_core.jobs.errors import JobStopped, LeaseLost
 from haven_core.jobs.kinds import Kind, find_kind
-from haven_core.jobs.leases import Claim, claim, end
+from haven_core.jobs.leases import LEASE, Claim, claim, end, give_back
 from haven_core.jobs.models import Status, Task
 from haven_core.jobs.run import BEAT_SECONDS, Run
 
 SILENCE_SECONDS = 5.0  # after which the thread sends the heartbeat that the work does not
+RETRY_SECONDS = 1.0
 _log = logging.getLogger("haven.jobs")
 
 
@@ -26,7 +28,8 @@ def run_task(
     """Claim a task, do its work and record how it ended; False when it was not ours to do.
 
     has_keeper: a thread keeps the lease while the work is inside a long step. echo: gets each line of the log, too.
-    A database that is away ends this without a record: the lease runs out and the task begins again.
+    A database that goes away ends this without a result: the task is given back as soon as it is there again, or its lease
+    runs out.
     """
     name = Task.objects.filter(id=task_id).values_list("kind", flat=True).first()
     try:
@@ -42,6 +45,8 @@ def run_task(
         outcome = _work(kind, run)
     if outcome is not None:
         _record(held, run, *outcome)
+    else:
+        _give_back(held, run)
     return True
 
 
@@ -73,6 +78,24 @@ def _record(held: Claim, run: Run, status: str, result: dict[str, Any], error: s
         end(held, status, result, error)
     except LeaseLost:
         _log.warning("task %s was given to another worker; what this one found is dropped", held.task_id)
+
+
+def _give_back(held: Claim, run: Run) -> None:
+    """What was found and told until now is kept. Nothing happens to a task that is no longer ours."""
+    deadline = time.monotonic() + LEASE.total_seconds()
+    while time.monotonic() < deadline:
+        try:
+            run.flush()
+            give_back(held)
+        except LeaseLost:
+            return
+        except (DatabaseError, InterfaceError) as error:
+            if not is_unavailable(error):
+                raise
+            connection.close()
+            time.sleep(RETRY_SECONDS)
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
+from haven_core.db import backend
 from haven_core.errors import NotFound
 from haven_core.jobs import leases, selectors, services, ticking
 from haven_core.jobs.errors import AlreadyRunning, ExecutionUnknown, LeaseLost
@@ -211,6 +213,63 @@ def test_a_task_that_kills_its_workers_ends(kind: MakeKind, clock: Clock) -> Non
 
 class Killed(BaseException):
     """The worker's end by kill -9, as far as rows can tell: nothing is written any more."""
+
+
+def lose_the_database() -> None:
+    """As when it is restarted: the connection of this thread is dead."""
+    if backend.is_postgresql():
+        backend.sql("SELECT pg_terminate_backend(pg_backend_pid())")
+    raise OperationalError("the connection was closed")
+
+
+def test_a_lost_database_costs_seconds(kind: MakeKind, clock: Clock, messages: list[int]) -> None:
+    def work(run: Run) -> dict[str, object]:
+        if run.attempt == 1 and not run.saved:
+            run.save(page=7)
+            run.info("turned a page")
+            lose_the_database()
+        return dict(run.saved)
+
+    execution_id = services.start_execution(kind(work))
+    (task_id,) = selectors.task_ids(execution_id)
+    work_off("w1")
+    task = selectors.find_task(task_id)
+    assert (task.status, task.worker) == ("Pending", "w1")
+    assert "turned a page" in messages_of(execution_id)
+    messages.clear()
+    clock.advance(seconds=ticking.TICK_SECONDS)
+    ticking.tick()
+    assert messages == [task_id]
+    assert work_off("w2") == 1
+    assert (status(execution_id), selectors.find_task(task_id).result) == ("Success", {"page": 7})
+
+
+def test_a_task_that_loses_the_database_each_time_ends(kind: MakeKind, clock: Clock) -> None:
+    waits = []
+
+    def work(run: Run) -> None:
+        lose_the_database()
+
+    execution_id = services.start_execution(kind(work))
+    (task_id,) = selectors.task_ids(execution_id)
+    while work_off("w") == 1:
+        waits.append(round((selectors.find_task(task_id).run_after - timezone.now()).total_seconds()))
+        clock.advance(minutes=1)
+    assert (status(execution_id), waits[:4]) == ("Error", [2, 4, 8, 16])
+
+
+def test_nobody_gives_back_what_another_holds(kind: MakeKind, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(run: Run) -> None:
+        clock.advance(seconds=31)
+        assert leases.reap() == 1
+        assert leases.claim(run.task_id, "w2") is not None
+        lose_the_database()
+
+    execution_id = services.start_execution(kind(work))
+    (task_id,) = selectors.task_ids(execution_id)
+    work_off("w1")
+    task = selectors.find_task(task_id)
+    assert (task.status, task.worker) == ("Running", "w2")
 
 
 def test_a_task_that_gets_on_may_lose_any_number_of_workers(
