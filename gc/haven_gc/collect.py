@@ -20,6 +20,9 @@ from haven_registry.services import purge
 from haven_registry.services.delete import delete_manifest, is_unreferenced
 
 PAGE = 5000
+LEVELS = 3
+"""An index lets go of an image, and that of its layers: what one level lets go of is due at the next. Deeper ones are for the
+next run."""
 # steps on repositories and rows only looked at are work too: a pass that did only those is not the last
 _WORK = ("untagged", "repositories", "manifests", "repository_blobs_seen", "project_blobs", "blobs")
 
@@ -45,28 +48,52 @@ def find_projects() -> list[int]:
     return list(Project.objects.order_by("id").values_list("id", flat=True))
 
 
+def drain(
+    project_id: int,
+    *,
+    delete_untagged: bool = False,
+    scan: bool = False,
+    rest: Callable[[], None] = lambda: None,
+) -> Iterator[Counter[str]]:
+    """Passes over one project until nothing is left of what is due now, and of what that lets go of; yields what each did, in
+    no transaction. What becomes due meanwhile is the next run's: clients that delete as quickly as this collects would
+    keep it for ever. scan: in the end once through the project. Otherwise as collect()."""
+    for is_scan in (False, True) if scan else (False,):
+        for _ in range(LEVELS):
+            until, passes = timezone.now(), 0
+            while True:
+                done = collect(project_id, delete_untagged=delete_untagged, scan=is_scan, until=until, rest=rest)
+                passes += 1
+                yield done
+                if was_idle(done):
+                    break
+            if passes == 1:
+                break
+
+
 def collect(
     project_id: int,
     *,
     delete_untagged: bool = False,
     scan: bool = False,
+    until: datetime | None = None,
     rest: Callable[[], None] = lambda: None,
 ) -> Counter[str]:
     """One pass over one project, each level at most purge.BATCH rows; returns what was done, by level.
 
     delete_untagged: also trash untagged manifests that nothing keeps and that are older than untagged_age; only when a
     policy or a person asks. scan: look for project_blobs that no hint led to, too (what a crash left; for blobs see
-    purge_unused_blobs). rest: called after each step.
+    purge_unused_blobs). until: only what was deleted, or due, by then. rest: called after each step.
     Safe at any time, beside any number of pushes and other collectors. Raises ClockWrong.
     """
     require_right_clock()
     done: Counter[str] = Counter()
     if delete_untagged:
-        done["untagged"] = trash_untagged(project_id)
-    done["repositories"] = purge.purge_repository(project_id)
-    done["manifests"] = purge.purge_manifests(project_id).removed
+        done["untagged"] = trash_untagged(project_id, until=until)
+    done["repositories"] = purge.purge_repository(project_id, until=until)
+    done["manifests"] = purge.purge_manifests(project_id, until=until).removed
     rest()
-    links = purge.purge_repository_blobs(project_id)
+    links = purge.purge_repository_blobs(project_id, until=until)
     done["repository_blobs_seen"], done["repository_blobs"] = links.looked_at, links.removed
     rest()
     charges = purge.purge_project_blobs(project_id, None if scan else links.let_go)
@@ -82,9 +109,10 @@ def was_idle(done: Counter[str]) -> bool:
     return not any(done[what] for what in _WORK)
 
 
-def trash_untagged(project_id: int, *, limit: int = 100) -> int:
-    """Trash manifests nothing keeps; returns how many. delete_manifest asks again under its locks."""
-    now = timezone.now()
+def trash_untagged(project_id: int, *, until: datetime | None = None, limit: int = 100) -> int:
+    """Trash manifests nothing keeps (until: which were old enough by then); returns how many. delete_manifest asks again under
+    its locks."""
+    now = until or timezone.now()
     candidates = Manifest.objects.filter(
         is_unreferenced(now),
         repository__project_id=project_id,

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -59,7 +60,8 @@ def checked_parameters(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_gc(run: Run) -> dict[str, Any]:
-    """One run; returns purged_manifests, purged_blobs and freed_space (bytes), in a dry run those that would be.
+    """One run over what is due when it comes by; returns purged_manifests, purged_blobs and freed_space (bytes), in a dry run
+    those that would be.
 
     A project that fails does not keep the others from being collected: at the end GcIncomplete is raised.
     """
@@ -137,17 +139,13 @@ def _collect_guarded(progress: _Progress, project_id: int, delete_untagged: bool
 
 
 def _collect(progress: _Progress, project_id: int, delete_untagged: bool) -> None:
-    """From hints until nothing is left, then once more through the project: a scan costs its size."""
-    run, total, pace = progress.run, Counter[str](), Pace()
-    for is_scan in (False, True):
-        while True:
-            run.check()
-            done = collector.collect(project_id, delete_untagged=delete_untagged, scan=is_scan, rest=pace.rest)
-            total += done
-            progress.add(done)
-            run.advance(0, size=done["bytes"])
-            if collector.was_idle(done):
-                break
+    """From hints, then once more through the project: a scan costs its size."""
+    run, total = progress.run, Counter[str]()
+    for done in collector.drain(project_id, delete_untagged=delete_untagged, scan=True, rest=Pace().rest):
+        total += done
+        progress.add(done)
+        run.advance(0, size=done["bytes"])
+        run.check()
     did = {level: number for level, number in total.items() if number and level != "repository_blobs_seen"}
     if did:
         run.info("collected", project=project_id, **did)
@@ -164,33 +162,34 @@ def _purge_unused_blobs(progress: _Progress) -> None:
 
 
 def _sweep(progress: _Progress) -> None:
-    run = progress.run
-    due = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=timezone.now())
-    total = due.count()
+    run, until = progress.run, timezone.now()
+    total = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=until).count()
     run.phase("sweep", total=total)
     workers = min(int(run.parameters.get("workers", 1)), total // BATCH + 1)
     if workers == 1:
-        _sweep_on(progress, Pace().rest)
+        _sweep_on(progress, until, Pace().rest)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="sweep") as pool:
-        sweepers = [pool.submit(_sweep_in_thread, progress) for _ in range(workers)]
+        sweepers = [pool.submit(_sweep_in_thread, progress, until) for _ in range(workers)]
     for sweeper in sweepers:
         sweeper.result()
 
 
-def _sweep_in_thread(progress: _Progress) -> None:
+def _sweep_in_thread(progress: _Progress, until: datetime) -> None:
     try:
-        _sweep_on(progress, lambda: None)  # who wants several wants it quick; and each would be the others' company
+        _sweep_on(
+            progress, until, lambda: None
+        )  # who wants several wants it quick; and each would be the others' company
     finally:
         connection.close()  # the thread's own
 
 
-def _sweep_on(progress: _Progress, rest: Callable[[], None]) -> None:
-    """Batches until nothing is due. Any number may do it at once: a batch is claimed."""
+def _sweep_on(progress: _Progress, until: datetime, rest: Callable[[], None]) -> None:
+    """Batches until nothing is left that was due then. Any number may do it at once: a batch is claimed."""
     run = progress.run
     while True:
         run.check()
-        swept = sweep(driver())
+        swept = sweep(driver(), until=until)
         rest()
         progress.add({"keys": swept.removed})
         run.advance(swept.removed)

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -27,8 +27,10 @@ class Swept:
     failed: int = 0
 
 
-def sweep(driver: StorageDriver, *, limit: int = BATCH, claim: timedelta = CLAIM) -> Swept:
-    """One batch of dead keys whose time has come: claim, delete the bytes, forget the rows.
+def sweep(
+    driver: StorageDriver, *, until: datetime | None = None, limit: int = BATCH, claim: timedelta = CLAIM
+) -> Swept:
+    """One batch of dead keys whose time has come (until: had come by then): claim, delete the bytes, forget the rows.
 
     No transaction is open while the storage works. The claim (purge_after pushed ahead) lets workers share the queue, and
     runs out, so a crash loses nothing; keys are never used again, so a late delete hits nothing else. A key whose bytes
@@ -37,7 +39,7 @@ def sweep(driver: StorageDriver, *, limit: int = BATCH, claim: timedelta = CLAIM
     """
     require_right_clock()
     now = timezone.now()
-    due = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=now).order_by("purge_after")
+    due = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=until or now).order_by("purge_after")
     with write_transaction():  # durable, and with it the removal of the blobs: only now may bytes go
         rows = backend.locked(due.values_list("id", "storage_key")[:limit], "UPDATE", skip_locked=True)
         keys: dict[int, str] = dict(rows)

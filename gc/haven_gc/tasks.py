@@ -4,10 +4,11 @@ Every run is bounded; what is left is there for the next one.
 """
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import islice
 from time import monotonic
 
 from celery import shared_task
@@ -31,15 +32,17 @@ _log = logging.getLogger("haven.gc")
 
 @shared_task(name="haven_gc.tasks.collect_due", expires=60)
 def collect_due() -> dict[str, int]:
-    """Collect every project in which something is due; returns what was done, by level."""
+    """Collect every project in which something is due, a pass in each in turn, so that a busy one keeps no other waiting;
+    returns what was done, by level."""
     end, total, pace = monotonic() + RUN_SECONDS, Counter[str](), Pace()
-    for project_id in collector.find_due_projects(timezone.now()):
+    due = collector.find_due_projects(timezone.now())
+    waiting = deque((project_id, collector.drain(project_id, rest=pace.rest)) for project_id in due)
+    while waiting and monotonic() < end:
+        project_id, passes = waiting.popleft()
         with _guarded(project_id):
-            while monotonic() < end:
-                done = collector.collect(project_id, rest=pace.rest)
+            for done in islice(passes, 1):
                 total += done
-                if collector.was_idle(done):
-                    break
+                waiting.append((project_id, passes))
     return _report("collected", total)
 
 
@@ -50,11 +53,8 @@ def scan() -> dict[str, int]:
     total, pace = Counter[str](), Pace()
     for project_id in collector.find_projects():
         with _guarded(project_id):
-            for _ in range(100):
-                done = collector.collect(project_id, scan=True, rest=pace.rest)
+            for done in collector.drain(project_id, scan=True, rest=pace.rest):
                 total += done
-                if collector.was_idle(done):
-                    break
     with _guarded("blobs of no project"):
         for freed in collector.purge_unused_blobs():
             total += Counter({"blobs": freed.blobs, "bytes": freed.size})

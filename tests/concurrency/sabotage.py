@@ -40,7 +40,7 @@ def bytes_first(run: Run) -> None:
 def no_recheck(run: Run) -> None:
     """GC deletes what a plain read found, without lock or second look: only the foreign keys stand in between."""
 
-    def purge_repository_blobs(project_id: int, *, evict: bool = False, limit: int = 500) -> purge.Purged:
+    def purge_repository_blobs(project_id: int, *, limit: int = 500, **_: Any) -> purge.Purged:
         free = ~Q(Exists(ManifestBlob.objects.filter(repository_blob_id=OuterRef("pk"))))
         due = RepositoryBlob.objects.filter(
             free, repository__project_id=project_id, keep_until__lte=purge.timezone.now()

@@ -83,9 +83,12 @@ def purge_manifests(
     return Purged(len(ids), len(doomed))
 
 
-def purge_repository_blobs(project_id: int, *, evict: bool = False, limit: int = BATCH) -> Purged:
-    """Take from repositories what no manifest names and no lease keeps (evict: leases of hidden rows don't count).
-    Rows that stay are moved out of the way of the next look. Locks: repository_blob (UPDATE, SKIP LOCKED)."""
+def purge_repository_blobs(
+    project_id: int, *, evict: bool = False, until: datetime | None = None, limit: int = BATCH
+) -> Purged:
+    """Take from repositories what no manifest names and no lease keeps (evict: leases of hidden rows don't count; until: only
+    what was due by then). Rows that stay are moved out of the way of the next look. Locks: repository_blob (UPDATE, SKIP
+    LOCKED)."""
     now = timezone.now()
     due = Q(hidden_at__isnull=False) | Q(keep_until__lte=now) if evict else Q(review_at__lte=now)
     may_go = Q(hidden_at__isnull=False) | Q(keep_until__lte=now) if evict else Q(keep_until__lte=now)
@@ -94,6 +97,8 @@ def purge_repository_blobs(project_id: int, *, evict: bool = False, limit: int =
         candidates = RepositoryBlob.objects.filter(due, repository__project_id=project_id, review_at__isnull=False)
         if evict:
             candidates = candidates.filter(free)
+        if until is not None:
+            candidates = candidates.filter(review_at__lte=until)
         ids = _lock(candidates.order_by("review_at").values_list("id")[:limit])
         if not ids:
             return Purged()

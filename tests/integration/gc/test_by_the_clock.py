@@ -1,8 +1,10 @@
 """What runs by the clock: room comes back soon after a window's end without anybody's asking, and the daily look."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -53,6 +55,22 @@ def test_room_comes_back_within_minutes_of_the_windows_end(site: Site, clock: Cl
     assert site.is_live(kept)
     seconds = {entry["task"]: entry["schedule"] for entry in app.conf.beat_schedule.values()}
     assert max(seconds["haven_gc.tasks.collect_due"], seconds["haven_gc.tasks.sweep"]) <= 60
+
+
+def test_a_busy_project_keeps_no_other_waiting(site: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = site.new_repository(site.second, "app")
+    for repository in (site.repository, elsewhere):
+        delete_manifest(repository_id=repository, digest=site.push(b"gone", repository=repository))
+    clock.advance(days=8)
+    seen, honest = [], collector.collect
+
+    def collect(project_id: int, **options: Any) -> Counter[str]:
+        seen.append(project_id)
+        return honest(project_id, **options)
+
+    monkeypatch.setattr(collector, "collect", collect)
+    tasks.collect_due()
+    assert seen[:4] == [site.first, site.second] * 2
 
 
 @pytest.mark.parametrize("days", [30, -30])

@@ -192,16 +192,36 @@ def test_several_workers_delete_the_bytes(
         delete_manifest(repository_id=site.repository, digest=site.push(b"%04d" % number))
     honest, threads = job.sweep, set[str]()
 
-    def sweep_a_little(driver: object) -> object:
+    def sweep_a_little(driver: object, **options: object) -> object:
         threads.add(threading.current_thread().name)
         time.sleep(0.02)
-        return honest(driver, limit=2)  # type: ignore[arg-type]
+        return honest(driver, limit=2, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(job, "sweep", sweep_a_little)
     monkeypatch.setattr(job, "BATCH", 2)
     assert run_job(workers=3).result["deleted_keys"] == 12
     assert {f"sweep_{number}" for number in range(3)} <= threads
     assert site.stored_keys() == []
+
+
+def test_a_run_ends_though_others_delete_as_quickly_as_it_collects(
+    site: Site, windows: Callable[..., None], run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows(restore_window=0, gc_grace=0, upload_lease=0, head_margin=0)
+    deleted: list[str] = []
+
+    def delete_one() -> None:
+        assert len(deleted) < 200, "it finds no end"
+        digest = site.push(b"%04d" % len(deleted))
+        deleted.append(digest)
+        delete_manifest(repository_id=site.repository, digest=digest)
+
+    delete_one()
+    monkeypatch.setattr(job.Pace, "rest", lambda self: delete_one())
+    execution = run_job(delete_untagged=True)
+    assert execution.status == "Success", log_of(execution)
+    assert execution.result["purged_manifests"] >= 1
+    assert not Manifest.objects.filter(digest=deleted[0]).exists(), "what was there is gone"
 
 
 def test_one_at_a_time(site: Site, run_job: RunJob) -> None:
