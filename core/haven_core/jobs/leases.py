@@ -16,6 +16,7 @@ from haven_core.db.transactions import run_write
 from haven_core.jobs.errors import ExecutionUnknown, LeaseLost
 from haven_core.jobs.kinds import find_kind, kind_names
 from haven_core.jobs.models import WAITING, LogChunk, Pause, Status, Task
+from haven_core.jobs.processes import has_ended, own_process
 from haven_core.jobs.services import forget_old_executions, hold_execution, settle_execution
 
 LEASE = timedelta(seconds=30)
@@ -57,7 +58,7 @@ def claim(task_id: int, worker: str) -> Claim | None:
         if task is None or Pause.objects.filter(kind=task.kind).exists():
             return None
         Task.objects.filter(id=task_id).update(
-            status=Status.RUNNING, worker=worker[:255], fence=F("fence") + 1, attempt=F("attempt") + 1,
+            status=Status.RUNNING, worker=worker[:255], process=own_process(), fence=F("fence") + 1, attempt=F("attempt") + 1,
             lease_until=now + LEASE, heartbeat_at=now, started_at=now, phases=[], error="",
         )  # fmt: skip
         settle_execution(execution_id, now)
@@ -150,6 +151,18 @@ def reap() -> int:
     found = Task.objects.filter(_is_abandoned(now), status=Status.RUNNING)
     rows = list(found.order_by("lease_until").values_list("id", "execution_id", "kind")[:REAP_BATCH])
     return sum(_take_away(_is_abandoned(now), *row) for row in rows)
+
+
+def reap_own(worker: str) -> int:
+    """Put back at once what processes of this worker held that have ended, such as one killed for want of memory; returns how
+    many tasks. Other machines' are left to reap(). Locks as there."""
+    found = Task.objects.filter(status=Status.RUNNING, worker=worker[:255]).order_by("lease_until")
+    rows = list(found.values_list("process", "fence", "id", "execution_id", "kind")[:REAP_BATCH])
+    return sum(
+        _take_away(Q(fence=fence), task_id, execution_id, kind)
+        for process, fence, task_id, execution_id, kind in rows
+        if has_ended(process)
+    )
 
 
 def _is_abandoned(now: datetime) -> Q:

@@ -65,6 +65,7 @@ class Task(models.Model):
 
     fence: grows with every claim; a worker may write only under the number it claimed with, so one that was taken for
         dead and comes back changes nothing.
+    process: the one of that worker that does it (haven_core.jobs.processes); '' where it can't be told.
     lease_until: until then the task belongs to `worker`; heartbeats move it on. NULL unless running.
     attempt: how often it was claimed since it last got on. checkpoint: where the work goes on after a crash or a failure;
         what is in it is the kind's business.
@@ -82,6 +83,7 @@ class Task(models.Model):
     checkpoint = models.JSONField(default=dict)
     fence = models.BigIntegerField(default=0)
     worker = models.CharField(max_length=255, default="", blank=True)
+    process = models.CharField(max_length=120, default="", blank=True)
     lease_until = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
     run_after = models.DateTimeField()

@@ -14,7 +14,7 @@ from django.utils import timezone
 from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.jobs.dispatch import wake_workers
-from haven_core.jobs.leases import reap
+from haven_core.jobs.leases import reap, reap_own
 from haven_core.jobs.models import WAITING, Pause, Task, Worker
 from haven_core.jobs.schedules import fire_due
 
@@ -71,6 +71,7 @@ class Pulse(threading.Thread):
         while not self._over.is_set():
             try:
                 self._register()
+                reap_own(self._worker)
                 tick()
             except Exception as error:  # noqa: BLE001  # the thread outlives a database that is away
                 _log.error("tick failed: %s", error, exc_info=not isinstance(error, OSError))

@@ -1,5 +1,7 @@
 """Executions and tasks: claims, endings, attempts, stops, logs, history, and workers that die."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -213,6 +215,22 @@ def test_a_task_that_kills_its_workers_ends(kind: MakeKind, clock: Clock) -> Non
 
 class Killed(BaseException):
     """The worker's end by kill -9, as far as rows can tell: nothing is written any more."""
+
+
+def test_a_process_that_ended_is_noticed_before_its_lease(kind: MakeKind) -> None:
+    execution_id = services.start_execution(kind(lambda run: None))
+    (task_id,) = selectors.task_ids(execution_id)
+    held = leases.claim(task_id, "w")
+    assert held is not None
+    assert leases.reap_own("w") == 0, "this process lives"
+    program = "from haven_core.jobs.processes import own_process; print(own_process())"
+    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.strip()
+    Task.objects.filter(id=task_id).update(process=ended)
+    assert leases.reap_own("other") == 0
+    assert leases.reap_own("w") == 1
+    assert selectors.find_task(task_id).status == "Pending"
+    with pytest.raises(LeaseLost):
+        leases.end(held, "Success", {})
 
 
 def lose_the_database() -> None:

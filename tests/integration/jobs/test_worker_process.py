@@ -125,6 +125,20 @@ def test_a_worker_killed_in_the_middle(jobs_site: Site) -> None:
     assert site.ask("look", execution=execution)["stop_seconds"] < 2
 
 
+def test_a_child_killed_in_the_middle(jobs_site: Site) -> None:
+    """As the kernel does when memory ends: the worker lives, and puts back what its child held at its next tick."""
+    site = jobs_site
+    worker = site.start_worker("only")
+    execution = site.ask("start", kind="COUNT", parameters={"steps": 4000})
+    site.wait(lambda: site.ask("look", execution=execution)["log"].count("counted") > 10, 30)
+    (child,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    taken = site.wait(lambda: site.ask("look", execution=execution)["attempt"] == 2, 25)
+    assert taken < 25, "its lease alone is 30 s"
+    site.ask("stop", execution_id=execution)
+    site.wait(lambda: site.ask("look", execution=execution)["status"] == "Stopped", 5)
+
+
 def test_a_long_step_keeps_its_lease_and_the_schedules_go_on(jobs_site: Site) -> None:
     """The one child of the only worker sleeps for longer than a lease; the broker is killed and comes back empty."""
     site = jobs_site
