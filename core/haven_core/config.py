@@ -65,6 +65,12 @@ class Config:
     fixed_configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
+    def broker_url(self) -> str:
+        """redis_url as Celery spells it: a Unix socket is redis+socket://."""
+        url = self.redis_url
+        return "redis+socket://" + url.removeprefix("unix://") if url.startswith("unix://") else url
+
+    @property
     def fixed_keys(self) -> Mapping[str, Any]:
         """Configuration keys that the environment fixes, and their values: fixed_configuration, and the key whose variable
         is set. Begun days of a restore window are counted."""

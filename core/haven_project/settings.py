@@ -44,11 +44,6 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
-def redis_for_celery(url: str) -> str:
-    """Celery spells a Unix socket redis+socket://."""
-    return "redis+socket://" + url.removeprefix("unix://") if url.startswith("unix://") else url
-
-
 SECRET_KEY = HAVEN.secret_key
 DEBUG = HAVEN.debug
 ALLOWED_HOSTS = ["*"]  # Host is no authority here: the external URL is a setting, and redirects are relative
@@ -107,7 +102,7 @@ SPECTACULAR_SETTINGS = {
     "DISABLE_ERRORS_AND_WARNINGS": True,  # a view that says nothing of its answers is described as any JSON
 }
 
-CELERY_BROKER_URL = redis_for_celery(HAVEN.redis_url)
+CELERY_BROKER_URL = HAVEN.broker_url
 
 LOGGING = {
     "version": 1,

@@ -29,6 +29,7 @@ REGISTRY = "haven_project.wsgi:registry"
 CORE = "haven_project.wsgi:core"
 ALL_IN_ONE = "haven_project.wsgi:all_in_one"
 CELERY = "haven_project.celery"
+CLOCK = "haven_project.clock"
 # Longer than the gateway keeps an idle connection, so that it is never closed under a request.
 IDLE_CONNECTION_SECONDS = 60
 BACKGROUND_NICENESS = 10  # a tenth of the weight of what clients wait for
@@ -220,10 +221,15 @@ def _all_in_one(options: EmbeddedOptions) -> Process:
     )
 
 
-def _celery(options: EmbeddedOptions, name: str, *rest: str, stop_seconds: float = 10, niceness: int = 0) -> Process:
+def _celery(
+    options: EmbeddedOptions, application: str, name: str, *rest: str, stop_seconds: float = 10, niceness: int = 0
+) -> Process:
     """Celery writes its pid file once it has loaded the application: the sign that it is ready."""
     pid_file = options.run_dir / f"{name}.pid"
-    argv = (options.python, "-m", "celery", "-A", CELERY, name, "--pidfile", str(pid_file), "--loglevel", "INFO", *rest)
+    argv = (
+        options.python, "-m", "celery", "-A", application, name,
+        "--pidfile", str(pid_file), "--loglevel", "INFO", *rest,
+    )  # fmt: skip
     return Process(
         name=name,
         argv=argv,
@@ -239,7 +245,7 @@ def _celery(options: EmbeddedOptions, name: str, *rest: str, stop_seconds: float
 def _worker(options: EmbeddedOptions) -> Process:
     """Two tasks at a time: beside a long job the short tasks of the clock go on. Clients come first."""
     return _celery(
-        options, "worker",
+        options, CELERY, "worker",
         "--hostname", "haven@%h",
         "--concurrency", "2",
         "--prefetch-multiplier", "1",
@@ -251,7 +257,7 @@ def _worker(options: EmbeddedOptions) -> Process:
 
 
 def _beat(options: EmbeddedOptions) -> Process:
-    return _celery(options, "beat", "--schedule", str(options.run_dir / "beat-schedule"))
+    return _celery(options, CLOCK, "beat", "--schedule", str(options.run_dir / "beat-schedule"))
 
 
 def _gateway(options: EmbeddedOptions, build: NginxBuild) -> Process:

@@ -1,6 +1,8 @@
 """What runs by the clock: room comes back soon after a window's end without anybody's asking, and the daily look."""
 
 import logging
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,7 +16,8 @@ from haven_gc import clock as gc_clock
 from haven_gc import collect as collector
 from haven_gc import tasks
 from haven_gc.errors import ClockWrong
-from haven_project.celery import app
+from haven_project.celery import app as workers
+from haven_project.clock import app as clock_app
 from haven_registry.models import Blob, Manifest, Upload
 from haven_registry.services import uploads
 from haven_registry.services.delete import delete_manifest
@@ -53,7 +56,7 @@ def test_room_comes_back_within_minutes_of_the_windows_end(site: Site, clock: Cl
     pass_of_the_clock()
     assert site.stored_keys() == keys
     assert site.is_live(kept)
-    seconds = {entry["task"]: entry["schedule"] for entry in app.conf.beat_schedule.values()}
+    seconds = {entry["task"]: entry["schedule"] for entry in clock_app.conf.beat_schedule.values()}
     assert max(seconds["haven_gc.tasks.collect_due"], seconds["haven_gc.tasks.sweep"]) <= 60
 
 
@@ -71,6 +74,19 @@ def test_a_busy_project_keeps_no_other_waiting(site: Site, clock: Clock, monkeyp
     monkeypatch.setattr(collector, "collect", collect)
     tasks.collect_due()
     assert seen[:4] == [site.first, site.second] * 2
+
+
+def test_the_clock_sends_what_workers_know() -> None:
+    """It loads no task, so it can't ask them for their names or for when a message is worth nothing."""
+    workers.loader.import_default_modules()
+    for entry in clock_app.conf.beat_schedule.values():
+        task = workers.tasks[entry["task"]]
+        assert entry["options"] == {"expires": task.expires}
+    assert clock_app.conf.task_routes == workers.conf.task_routes
+    program = "import sys, haven_project.clock; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert "haven_project.clock" in loaded
+    assert not {"django.db", "django.apps", "haven_core.models", "haven_registry"} & set(loaded)
 
 
 @pytest.mark.parametrize("days", [30, -30])
