@@ -57,18 +57,17 @@ def drain(
 ) -> Iterator[Counter[str]]:
     """Passes over one project until nothing is left of what is due now, and of what that lets go of; yields what each did, in
     no transaction. What becomes due meanwhile is the next run's: clients that delete as quickly as this collects would
-    keep it for ever. scan: in the end once through the project. Otherwise as collect()."""
-    for is_scan in (False, True) if scan else (False,):
-        for _ in range(LEVELS):
-            until, passes = timezone.now(), 0
-            while True:
-                done = collect(project_id, delete_untagged=delete_untagged, scan=is_scan, until=until, rest=rest)
-                passes += 1
-                yield done
-                if was_idle(done):
-                    break
-            if passes == 1:
+    keep it for ever. As collect(); a scan costs the project's size and follows a drain without one."""
+    for _ in range(1 if scan else LEVELS):
+        until, passes = timezone.now(), 0
+        while True:
+            done = collect(project_id, delete_untagged=delete_untagged, scan=scan, until=until, rest=rest)
+            passes += 1
+            yield done
+            if was_idle(done):
                 break
+        if passes == 1:
+            break
 
 
 def collect(

@@ -5,7 +5,6 @@ may run at the same time, beside pushes and pulls.
 """
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from haven_gc.clock import require_right_clock
 from haven_gc.errors import GcIncomplete
 from haven_gc.pace import Pace
 from haven_gc.plan import plan_removals
+from haven_gc.progress import Progress
 from haven_gc.sweep import sweep
 from haven_gc.uploads import reap_uploads
 from haven_registry.models import StorageObject
@@ -69,63 +69,26 @@ def run_gc(run: Run) -> dict[str, Any]:
     require_right_clock()
     if run.parameters.get("dry_run"):
         return _dry_run(run, delete_untagged)
-    progress = _Progress(run)
-    projects = [project_id for project_id in collector.find_projects() if project_id > progress.project]
-    run.phase("collect", total=len(projects))
-    for project_id in projects:
-        if _collect_guarded(progress, project_id, delete_untagged):
-            progress.finish(project_id)
-        run.advance()
-    _purge_unused_blobs(progress)
-    run.phase("uploads")
-    while count := reap_uploads():
-        progress.add({"uploads": count})
-        run.advance(count)
-        run.check()
-    _sweep(progress)
-    run.phase("finish")  # repositories that waited for the staged bytes of their uploads
-    for project_id in set(collector.find_due_projects(timezone.now())) - progress.failed:
-        _collect_guarded(progress, project_id, delete_untagged)
-    if progress.total["keys"]:
-        _sweep(progress)
+    progress = Progress(run)
+    for project_id in progress.projects("collect", collector.find_projects()):
+        _collect_guarded(progress, project_id, delete_untagged=delete_untagged)
+    for project_id in progress.projects("scan", collector.find_projects()):
+        _collect_guarded(progress, project_id, scan=True)
+    progress.once("blobs", _purge_unused_blobs)
+    progress.once("uploads", _reap_uploads)
+    progress.once("sweep", _sweep)
+    # repositories that waited for the staged bytes of their uploads
+    for project_id in progress.projects("finish", collector.find_due_projects(timezone.now())):
+        _collect_guarded(progress, project_id)
+    progress.once("sweep", _sweep)
     if progress.failed:
         raise GcIncomplete(f"{len(progress.failed)} projects could not be collected; the log says why")
     return _totals(progress.total)
 
 
-class _Progress:
-    """What a run did so far, saved for the case that its worker is killed: the next one goes on behind the last project
-    that is finished, so that a run gets to its end on a machine whose workers never live as long as it takes. The totals
-    may miss what was done in the last second before the kill."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.total = Counter[str](run.saved.get("total", {}))
-        self.project = int(run.saved.get("project", 0))  # this and all of smaller ids are finished
-        self.failed = set[int]()
-        self._lock = threading.Lock()
-
-    def add(self, done: Mapping[str, int]) -> None:
-        """Something was removed, or nothing. May be called by several threads."""
-        if any(done.values()):
-            with self._lock:
-                self.total.update(done)
-                self._save()
-
-    def finish(self, project_id: int) -> None:
-        """Nothing is left to do in the project. Behind one that failed the next attempt begins there."""
-        if not self.failed:
-            self.project = project_id
-        self._save()
-
-    def _save(self) -> None:
-        self.run.save(project=self.project, total=dict(self.total))
-
-
-def _collect_guarded(progress: _Progress, project_id: int, delete_untagged: bool) -> bool:
-    """Whether it went well."""
+def _collect_guarded(progress: Progress, project_id: int, **options: bool) -> None:
     try:
-        _collect(progress, project_id, delete_untagged)
+        _collect(progress, project_id, **options)
     except (JobStopped, LeaseLost):
         raise
     except Exception as error:  # one project's trouble is not the others'
@@ -134,14 +97,11 @@ def _collect_guarded(progress: _Progress, project_id: int, delete_untagged: bool
         _log.exception("collecting project %s failed", project_id)
         progress.run.error("could not be collected", project=project_id, error=type(error).__name__)
         progress.failed.add(project_id)
-        return False
-    return True
 
 
-def _collect(progress: _Progress, project_id: int, delete_untagged: bool) -> None:
-    """From hints, then once more through the project: a scan costs its size."""
+def _collect(progress: Progress, project_id: int, **options: bool) -> None:
     run, total = progress.run, Counter[str]()
-    for done in collector.drain(project_id, delete_untagged=delete_untagged, scan=True, rest=Pace().rest):
+    for done in collector.drain(project_id, rest=Pace().rest, **options):
         total += done
         progress.add(done)
         run.advance(0, size=done["bytes"])
@@ -151,9 +111,8 @@ def _collect(progress: _Progress, project_id: int, delete_untagged: bool) -> Non
         run.info("collected", project=project_id, **did)
 
 
-def _purge_unused_blobs(progress: _Progress) -> None:
+def _purge_unused_blobs(progress: Progress) -> None:
     run, pace = progress.run, Pace()
-    run.phase("blobs")
     for freed in collector.purge_unused_blobs():
         progress.add({"blobs": freed.blobs, "bytes": freed.size})
         run.advance(freed.blobs, size=freed.size)
@@ -161,10 +120,18 @@ def _purge_unused_blobs(progress: _Progress) -> None:
         pace.rest()
 
 
-def _sweep(progress: _Progress) -> None:
+def _reap_uploads(progress: Progress) -> None:
+    run = progress.run
+    while count := reap_uploads():
+        progress.add({"uploads": count})
+        run.advance(count)
+        run.check()
+
+
+def _sweep(progress: Progress) -> None:
     run, until = progress.run, timezone.now()
     total = StorageObject.objects.filter(state=StorageObject.DEAD, purge_after__lte=until).count()
-    run.phase("sweep", total=total)
+    run.expect(total)
     workers = min(int(run.parameters.get("workers", 1)), total // BATCH + 1)
     if workers == 1:
         _sweep_on(progress, until, Pace().rest)
@@ -175,7 +142,7 @@ def _sweep(progress: _Progress) -> None:
         sweeper.result()
 
 
-def _sweep_in_thread(progress: _Progress, until: datetime) -> None:
+def _sweep_in_thread(progress: Progress, until: datetime) -> None:
     try:
         _sweep_on(
             progress, until, lambda: None
@@ -184,7 +151,7 @@ def _sweep_in_thread(progress: _Progress, until: datetime) -> None:
         connection.close()  # the thread's own
 
 
-def _sweep_on(progress: _Progress, until: datetime, rest: Callable[[], None]) -> None:
+def _sweep_on(progress: Progress, until: datetime, rest: Callable[[], None]) -> None:
     """Batches until nothing is left that was due then. Any number may do it at once: a batch is claimed."""
     run = progress.run
     while True:

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from time import monotonic
 
 from celery import shared_task
@@ -53,7 +53,9 @@ def scan() -> dict[str, int]:
     total, pace = Counter[str](), Pace()
     for project_id in collector.find_projects():
         with _guarded(project_id):
-            for done in collector.drain(project_id, scan=True, rest=pace.rest):
+            for done in chain(
+                collector.drain(project_id, rest=pace.rest), collector.drain(project_id, scan=True, rest=pace.rest)
+            ):
                 total += done
     with _guarded("blobs of no project"):
         for freed in collector.purge_unused_blobs():

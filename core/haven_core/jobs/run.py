@@ -87,6 +87,11 @@ class Run:
                 {"name": name, "total": total, "done": 0, "bytes": 0, "started_at": now, "ended_at": None}
             )
 
+    def expect(self, total: int) -> None:
+        """So many things the phase has: for one that learns it only when it has begun."""
+        with self._lock:
+            self._phases[-1]["total"] = total
+
     def advance(self, done: int = 1, *, size: int = 0) -> None:
         """`done` more things of the phase are done, and `size` more bytes."""
         with self._lock:

@@ -15,6 +15,7 @@ from haven_core.jobs.errors import AlreadyRunning
 from haven_core.jobs.models import FINAL, Execution
 from haven_core.jobs.runner import run_task
 from haven_gc import job, plan, tasks
+from haven_gc.progress import Progress
 from haven_registry.models import Blob, Manifest, StorageObject, Upload
 from haven_registry.services import repositories, uploads
 from haven_registry.services.delete import delete_manifest
@@ -152,6 +153,43 @@ def test_a_run_ends_well_whose_workers_are_killed_whenever_they_removed_somethin
     assert (execution.status, kills > 5) == ("Success", True)
     assert (execution.result["purged_manifests"], execution.result["purged_blobs"]) == (8, 8)
     assert site.stored_keys() == []
+
+
+def test_what_is_finished_is_not_done_again_for_a_killed_worker(
+    site: Site, windows: Callable[..., None], clock: Clock, run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at the end of each piece of work, a run does each once more at most: it gets on with every worker."""
+    windows(restore_window=0, gc_grace=0, upload_lease=0, head_margin=0)
+    delete_manifest(repository_id=site.repository, digest=site.push(b"gone"))
+    done: list[object] = []
+
+    def killed_at_its_end(name: str) -> None:
+        honest = getattr(job, name)
+
+        def work(progress: Progress, *rest: object, **options: object) -> None:
+            honest(progress, *rest, **options)
+            progress.run.flush()
+            done.append((name, *rest, *options))
+            if done.count(done[-1]) == 1 and name != "_sweep":
+                raise Killed
+
+        monkeypatch.setattr(job, name, work)
+
+    for name in ("_collect_guarded", "_purge_unused_blobs", "_reap_uploads", "_sweep"):
+        killed_at_its_end(name)
+    execution_id = services.start_execution(job.KIND, job.checked_parameters({}))
+    (task_id,) = selectors.task_ids(execution_id)
+    while (execution := Execution.objects.get(id=execution_id)).status not in FINAL:
+        with suppress(Killed):
+            assert run_task(task_id, "test", has_keeper=False)
+        clock.advance(minutes=1)
+        leases.reap()
+    assert execution.status == "Success", log_of(execution)
+    assert done == [
+        *[("_collect_guarded", project, "delete_untagged") for project in (site.first, site.second) for _ in range(2)],
+        *[("_collect_guarded", project, "scan") for project in (site.first, site.second) for _ in range(2)],
+        *[("_purge_unused_blobs",)] * 2, *[("_reap_uploads",)] * 2, *[("_sweep",)] * 2,
+    ]  # fmt: skip
 
 
 def test_a_project_that_fails_keeps_no_other_from_being_collected(
