@@ -57,6 +57,7 @@ class EmbeddedOptions:
     nginx: None = development mode, the application server answers the port itself. broker: a Valkey or Redis server.
     certificate, key: PEM files; both or neither (the key in PKCS #8 for the development mode).
     storage_dir: the file system driver's folder; None is DATA/storage.
+    uploads_workers: two for each core: while one waits for the disk or the database, another has its own interpreter.
     uploads_threads: a slow client holds one for as long as its body takes. They are made when needed and end when idle;
         each may hold a database connection, so all processes together stay below PostgreSQL's usual limit of 100.
     """
@@ -72,8 +73,8 @@ class EmbeddedOptions:
     nginx: NginxBuild | None = field(default_factory=find_nginx)
     broker: Path | None = field(default_factory=find_broker)
     registry_workers: int = 2
-    uploads_workers: int = 2
-    uploads_threads: int = 32
+    uploads_workers: int = 4
+    uploads_threads: int = 20
     core_workers: int = 2
     core_threads: int = 2
     nginx_workers: int = 2
