@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from haven_deploy.ports import require_port_free
 from haven_project.cli.main import FAILED, UNUSABLE, complain
 
 DETACHED_START_SECONDS = 120
+READERS_OF_A_SERVER = 4  # two for each core: each read waits for the database server, and has its process for itself
 
 
 def data_dir_of(options: argparse.Namespace) -> Path:
@@ -56,11 +58,13 @@ def _run(options: argparse.Namespace) -> int:
     )
     if embedded.nginx is not None:
         environment["HAVEN_ACCEL_REDIRECT"] = "true"
-        embedded = _with(embedded, environment)
+        embedded = replace(embedded, env=environment)
     config = load_config(environment)
     storage = urlsplit(config.storage_url)
     if storage.scheme == "file":
-        embedded = _with(embedded, environment, Path(storage.path))
+        embedded = replace(embedded, storage_dir=Path(storage.path))
+    if urlsplit(config.database_url).scheme != "sqlite":
+        embedded = replace(embedded, registry_workers=READERS_OF_A_SERVER)
     if code := _command(environment, "setup"):
         return code if code in (FAILED, UNUSABLE) else FAILED
     url = f"{'https' if options.tls else 'http'}://{_shown_host(host)}:{port}"
@@ -88,13 +92,6 @@ class ProofFailed(Exception):
         super().__init__(
             f"started, but pushing and pulling an image failed; stopped again. The logs are in {data_dir}/log"
         )
-
-
-def _with(options: EmbeddedOptions, environment: Mapping[str, str], storage: Path | None = None) -> EmbeddedOptions:
-    from dataclasses import replace
-
-    changed = replace(options, env=environment)
-    return replace(changed, storage_dir=storage) if storage else changed
 
 
 def _command(environment: Mapping[str, str], *words: str) -> int:

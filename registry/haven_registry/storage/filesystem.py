@@ -40,6 +40,7 @@ from haven_registry.storage.errors import (
     StorageTruncated,
     UploadBusy,
     os_errors,
+    translate_os_error,
 )
 from haven_registry.storage.filesystem_writer import FilesystemWriter
 from haven_registry.storage.keys import BLOBS, is_key, validate_key
@@ -134,8 +135,8 @@ class FilesystemDriver:
         return _open_range(self._final_path(key), key, start, length)
 
     def size(self, key: str) -> int:
-        """The file's size in bytes."""
-        size = _size_of(self._final_path(key))
+        """The file's size in bytes. Asked by every pull of a blob: paths of pathlib cost more than the look itself."""
+        size = _size_of(f"{self._root}/{validate_key(key)}")
         if size is None:
             raise ObjectMissing(f"{key}: no such object")
         return size
@@ -315,12 +316,13 @@ def _open_range(path: pathlib.Path, key: str, start: int, length: int | None) ->
     return chunks()
 
 
-def _size_of(path: pathlib.Path) -> int | None:
-    with os_errors(f"stat {path.name}"):
-        try:
-            return path.stat(follow_symlinks=False).st_size
-        except FileNotFoundError:
-            return None
+def _size_of(path: pathlib.Path | str) -> int | None:
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise translate_os_error(error, f"stat {pathlib.PurePath(path).name}") from error
 
 
 def _unlink(path: pathlib.Path) -> None:
