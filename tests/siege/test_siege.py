@@ -1,7 +1,7 @@
-"""Everything at once, for less than a minute and for five; see the module's head.
+"""Everything at once, for a minute and for five; see the module's head.
 
-Only with `haven test --all`: beside other tests on two cores a worker that is killed every few seconds may need longer than
-that to come back, and a job then gets nowhere for minutes.
+The short one runs alone (`haven test tests/siege`, and CI does): beside other tests on two cores a worker that is killed every
+few seconds may need longer than that to come back, and a job then gets nowhere for minutes.
 """
 
 import pytest
@@ -11,7 +11,7 @@ from tests.siege.__main__ import besiege
 DONE = {"pulled", "uploaded", "moved", "deleted", "immutable_refused", "retention_runs", "gc_Success"}
 
 
-@pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_a_short_one() -> None:
     """The real processes on PostgreSQL and S3: every part of the siege takes part."""

@@ -35,8 +35,8 @@ def _selection(options: argparse.Namespace, *, is_named: bool) -> list[str]:
     if options.long:
         return []
     if options.slow:
-        return ["-m", "slow and not long"]
-    return ["-m", "not long" if is_named else "not long and not slow"]
+        return ["-m", "slow and not long and not alone"]
+    return ["-m", "not long" if is_named else "not long and not slow and not alone"]
 
 
 def _spread() -> list[str]:
