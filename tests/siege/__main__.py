@@ -6,8 +6,8 @@ the second half a delete is for good.
     python -m tests.siege --minutes 60                        SQLite and files
     python -m tests.siege --minutes 60 --servers              PostgreSQL and S3 (SeaweedFS), both real servers
 
-Prints what happened as JSON and exits with 1 when anything acknowledged was lost, a quota drifted, a deadlock was seen,
-an answer was not foreseen, or something is left in the storage after everything was deleted.
+Prints what happened as JSON and exits with 1 when anything acknowledged was lost, a quota drifted, a pull was counted
+twice, a deadlock was seen, an answer was not foreseen, or something is left in the storage after everything was deleted.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from tests.support.stack import StackError
 
 PROJECTS = ("north", "south")
 MORE_SECONDS = 240.0
+PULLS_ARRIVE = 15.0  # noted, sent every 3 s, added every 5 s
 RULES_CACHED = 5.0  # seconds for which another process may still hold a tag immutable after its rule is gone
 _END_OF_CLAIMS = "UPDATE storage_object SET purge_after = now() WHERE state = 'dead' AND purge_after > now()"
 EVERYWHERE = {"repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}]}
@@ -176,6 +177,7 @@ def _aftermath(siege: Siege, people: list[Client], postgres: PostgresServer | No
     for person in people:
         for (repository, tag), manifest in person.ledger.items():
             _watched(siege, lambda who=person, at=(repository, tag, manifest): who.pull(*at))  # type: ignore[misc]
+    _watched(siege, lambda: _pulls_counted(siege))
     _watched(siege, lambda: stack.settle("orphans"))  # fsck: rows, bytes, counters and quotas
     for project in siege.projects:
         for rule in siege.api("GET", f"/projects/{project}/immutabletagrules").json():
@@ -191,6 +193,16 @@ def _aftermath(siege: Siege, people: list[Client], postgres: PostgresServer | No
         deadlocks = int(_sql(postgres, "SELECT sum(deadlocks) FROM pg_stat_database"))
         if deadlocks:
             siege.violation(f"{deadlocks} deadlocks")
+
+
+def _pulls_counted(siege: Siege) -> None:
+    """None twice, whatever was killed between a batch and its confirmation; a killed process loses its last seconds."""
+    time.sleep(PULLS_ARRIVE)
+    for project in siege.projects:
+        for repository in siege.api("GET", f"/projects/{project}/repositories?page_size=100").json():
+            name, pulls = repository["name"], repository["pull_count"]
+            siege.count("pulls_counted", pulls)
+            assert 0 < pulls <= siege.asked[name], f"{name}: {pulls} pulls counted of {siege.asked[name]}"
 
 
 def _deleted(siege: Siege, project: str, name: str) -> None:

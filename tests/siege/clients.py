@@ -52,6 +52,7 @@ class Siege:
     refused: list[tuple[str, float]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     counts: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -221,6 +222,8 @@ class Client:
 
     def pull(self, repository: str, tag: str, manifest: Manifest) -> None:
         for _ in range(ATTEMPTS):
+            with self.siege.lock:
+                self.siege.asked[repository] += 1
             try:
                 found = self.http.pull(repository, tag)
             except UnexpectedStatusError as error:
