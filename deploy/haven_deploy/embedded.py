@@ -74,7 +74,7 @@ class EmbeddedOptions:
     broker: Path | None = field(default_factory=find_broker)
     registry_workers: int = 2
     uploads_workers: int = 4
-    uploads_threads: int = 20
+    uploads_threads: int = 16
     core_workers: int = 2
     core_threads: int = 2
     nginx_workers: int = 2

@@ -56,8 +56,11 @@ class Progress:
         with self._lock:
             if not self.failed:
                 self._finished = (phase, project_id)
-            self._save()
+                self._save()
 
     def _save(self) -> None:
+        """Not behind a failure: attempts are counted from the last save, and a project that always fails must use them up."""
+        if self.failed:
+            return
         phase, project_id = self._finished
         self.run.save(phase=phase, project=project_id, total=dict(self.total))

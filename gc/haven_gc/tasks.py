@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain, islice
+from random import shuffle
 from time import monotonic
 
 from celery import shared_task
@@ -32,10 +33,11 @@ _log = logging.getLogger("haven.gc")
 
 @shared_task(name="haven_gc.tasks.collect_due", expires=60)
 def collect_due() -> dict[str, int]:
-    """Collect every project in which something is due, a pass in each in turn, so that a busy one keeps no other waiting;
-    returns what was done, by level."""
+    """Collect every project in which something is due; returns what was done, by level. A pass in each in turn, so that a busy
+    one keeps no other waiting, and in no order, so that not always the same ones are left."""
     end, total, pace = monotonic() + RUN_SECONDS, Counter[str](), Pace()
     due = collector.find_due_projects(timezone.now())
+    shuffle(due)
     waiting = deque((project_id, collector.drain(project_id, rest=pace.rest)) for project_id in due)
     while waiting and monotonic() < end:
         project_id, passes = waiting.popleft()

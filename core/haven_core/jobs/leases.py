@@ -132,14 +132,16 @@ def end(held: Claim, status: str, result: Mapping[str, Any], error: str = "") ->
     forget_old_executions(held.kind, held.subject_id, kind.keep)
 
 
-def give_back(held: Claim) -> None:
+def give_back(held: Claim, reason: str) -> None:
     """The worker could not go on though the task did nothing wrong, such as without its database: another attempt, as if the
-    worker had died, but without waiting for the end of the lease. Each time after twice the wait. Raises LeaseLost.
+    worker had died, but without waiting for the end of the lease. Each time after twice the wait. reason: the task's
+    error when no attempt is left. Raises LeaseLost.
 
     Locks: job_execution, job_task.
     """
     wait = _FIRST_WAIT * 2 ** (held.attempt - 1)
-    if not _take_away(Q(fence=held.fence), held.task_id, held.execution_id, held.kind, wait=min(wait, LEASE)):
+    condition = Q(fence=held.fence)
+    if not _take_away(condition, held.task_id, held.execution_id, held.kind, reason=reason, wait=min(wait, LEASE)):
         raise LeaseLost
 
 
@@ -170,8 +172,11 @@ def _is_abandoned(now: datetime) -> Q:
     return Q(lease_until__lte=now) | Q(lease_until__gt=now + 2 * LEASE)
 
 
-def _take_away(condition: Q, task_id: int, execution_id: int, kind: str, *, wait: timedelta = timedelta()) -> int:
-    """From its worker, if it runs and the condition holds; returns how many tasks that were."""
+def _take_away(
+    condition: Q, task_id: int, execution_id: int, kind: str, *, reason: str = "", wait: timedelta = timedelta()
+) -> int:
+    """From its worker, if it runs and the condition holds; returns how many tasks that were. reason: '' is the worker's
+    death."""
 
     def work() -> int:
         hold_execution(execution_id)
@@ -183,7 +188,7 @@ def _take_away(condition: Q, task_id: int, execution_id: int, kind: str, *, wait
         if task.stop_requested_at is not None:
             changes |= {"status": Status.STOPPED, "ended_at": now}
         elif task.attempt >= _crashes_allowed(kind):
-            changes |= {"status": Status.ERROR, "ended_at": now, "error": f"worker {task.worker} died"}
+            changes |= {"status": Status.ERROR, "ended_at": now, "error": reason or f"worker {task.worker} died"}
         else:
             changes |= {"status": Status.PENDING, "run_after": now + wait, "dispatched_at": None}
         Task.objects.filter(id=task_id).update(**changes)

@@ -110,22 +110,28 @@ class Run:
         """Something failed."""
         self._log("ERROR", message, fields)
 
-    def flush(self) -> None:
-        """Write progress and log now, and learn whether to stop. Raises nothing of its own but what the database does."""
+    def flush(self, *, with_checkpoint: bool = True) -> None:
+        """Write progress and log now, and learn whether to stop. Raises nothing of its own but what the database does; then the
+        lines are kept for the next time, perhaps to be written twice.
+
+        with_checkpoint: only on the connection that did the work, so that it is lost with it. A database that crashes may lose
+        the last of what was done, and a checkpoint from before, written after, would pass over that.
+        """
         with self._beating:
             with self._lock:
                 lines, self._buffer = self._buffer, []
-                checkpoint, self._unsaved = self._unsaved, None
+                checkpoint = None
+                if with_checkpoint:
+                    checkpoint, self._unsaved = self._unsaved, None
                 phases = [dict(phase) for phase in self._phases]
             self._last_beat = time.monotonic()
             try:
                 self._must_stop = beat(self._held, phases, "".join(lines), len(lines), checkpoint)
             except LeaseLost:
                 self._is_lost = True
-            except Exception:  # the database is away: for the next time, perhaps to be written twice
+            except Exception:
                 with self._lock:
                     self._buffer[:0] = lines
-                    self._unsaved = checkpoint if self._unsaved is None else self._unsaved
                 raise
 
     def close_phase(self) -> None:
@@ -137,7 +143,7 @@ class Run:
     def keep_alive(self, silence_seconds: float) -> None:
         """A heartbeat on behalf of work that is inside one long step. For the runner's thread."""
         if time.monotonic() - self._last_beat >= silence_seconds:
-            self.flush()
+            self.flush(with_checkpoint=False)
 
     def _log(self, level: str, message: str, fields: Mapping[str, Any]) -> None:
         entry = {"at": timezone.now().isoformat(timespec="milliseconds"), "level": level, "message": message, **fields}

@@ -19,6 +19,8 @@ from haven_core.jobs.run import BEAT_SECONDS, Run
 
 SILENCE_SECONDS = 5.0  # after which the thread sends the heartbeat that the work does not
 RETRY_SECONDS = 1.0
+LOST = "Lost"
+"""What _work calls the end of a task that can't go on because its database went away."""
 _log = logging.getLogger("haven.jobs")
 
 
@@ -44,9 +46,7 @@ def run_task(
     with _keeper(run) if has_keeper else contextlib.nullcontext():
         outcome = _work(kind, run)
     if outcome is not None:
-        _record(held, run, *outcome)
-    else:
-        _give_back(held, run)
+        _settle(held, run, *outcome)
     return True
 
 
@@ -60,35 +60,49 @@ def _work(kind: Kind, run: Run) -> tuple[str, dict[str, Any], str] | None:
         return None
     except Exception as error:  # noqa: BLE001  # whatever a job's work raises is its result
         if is_unavailable(error):
-            _log.error("task %s lost the database: %s", run.task_id, str(error).partition("\n")[0])
-            return None
+            return LOST, {}, _first_line(error)
         is_ours = not isinstance(error, HavenError)
         _log.error("task %s (%s) failed: %s", run.task_id, kind.name, error, exc_info=error if is_ours else None)
-        text = str(error).partition("\n")[0] or type(error).__name__
+        text = _first_line(error)
         run.error(f"failed: {text}", error=type(error).__name__)
         return Status.ERROR, {}, text
     run.info("done", **result)
     return Status.SUCCESS, result, ""
 
 
-def _record(held: Claim, run: Run, status: str, result: dict[str, Any], error: str) -> None:
+def _settle(held: Claim, run: Run, status: str, result: dict[str, Any], error: str) -> None:
+    """Record how it ended. Without the database the task is given back instead: one that crashed may have lost the last of
+    what was done."""
     run.close_phase()
     try:
-        run.flush()
-        end(held, status, result, error)
+        lost = error if status == LOST else _record(held, run, status, result, error)
+        if lost:
+            _log.error("task %s lost the database: %s", held.task_id, lost)
+            _give_back(held, run, f"the database was lost: {lost}")
     except LeaseLost:
         _log.warning("task %s was given to another worker; what this one found is dropped", held.task_id)
 
 
-def _give_back(held: Claim, run: Run) -> None:
-    """What was found and told until now is kept. Nothing happens to a task that is no longer ours."""
+def _record(held: Claim, run: Run, status: str, result: dict[str, Any], error: str) -> str:
+    """How the database was lost over it, or ''. Raises LeaseLost."""
+    try:
+        run.flush()
+        end(held, status, result, error)
+    except (DatabaseError, InterfaceError) as lost:
+        if not is_unavailable(lost):
+            raise
+        return _first_line(lost)
+    return ""
+
+
+def _give_back(held: Claim, run: Run, reason: str) -> None:
+    """As soon as the database is there again, with the log until now; never if that is later than the lease. Raises
+    LeaseLost."""
     deadline = time.monotonic() + LEASE.total_seconds()
     while time.monotonic() < deadline:
         try:
-            run.flush()
-            give_back(held)
-        except LeaseLost:
-            return
+            run.flush(with_checkpoint=False)
+            give_back(held, reason)
         except (DatabaseError, InterfaceError) as error:
             if not is_unavailable(error):
                 raise
@@ -96,6 +110,10 @@ def _give_back(held: Claim, run: Run) -> None:
             time.sleep(RETRY_SECONDS)
         else:
             return
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 @contextlib.contextmanager

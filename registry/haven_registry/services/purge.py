@@ -145,14 +145,16 @@ def purge_repository(project_id: int, *, evict: bool = False, until: datetime | 
     trashed = Repository.objects.filter(due, project_id=project_id)
     if until is not None:
         trashed = trashed.filter(deleted_at__lte=until)
-    for repository_id in list(trashed.order_by("deleted_at").values_list("id", flat=True)[:REPOSITORIES_TRIED]):
+    for repository_id, deleted_at in list(
+        trashed.order_by("deleted_at").values_list("id", "deleted_at")[:REPOSITORIES_TRIED]
+    ):
         with write_transaction(is_durable=False):
             if not _lock(trashed.filter(id=repository_id).values_list("id")):
                 continue
             if not trashed.filter(id=repository_id).exists():
                 continue
             ended = Repository.objects.filter(id=repository_id, purge_after__gt=F("deleted_at"))
-            changed = ended.update(purge_after=F("deleted_at")) + _empty(repository_id, now)
+            changed = ended.update(purge_after=F("deleted_at")) + _empty(repository_id, deleted_at or now, now)
             if not any(model._default_manager.filter(repository_id=repository_id).exists() for model in _BELOW):
                 Repository.objects.filter(id=repository_id).delete()
                 changed += 1
@@ -161,15 +163,17 @@ def purge_repository(project_id: int, *, evict: bool = False, until: datetime | 
     return 0
 
 
-def _empty(repository_id: int, now: datetime) -> int:
+def _empty(repository_id: int, deleted_at: datetime, now: datetime) -> int:
+    """What is below is trashed as of the moment in which it went from sight, so that a run that takes what was deleted by then
+    takes it, too."""
     below: dict[str, Any] = {"repository_id": repository_id}
     pinned = Q(review_at__gt=now) | Q(review_at=None) | Q(keep_until__gt=now)
     changed = RepositoryBlob.objects.filter(id__in=_some(RepositoryBlob.objects.filter(pinned, **below))).update(
-        hidden_at=now, keep_until=now, review_at=now
+        hidden_at=now, keep_until=now, review_at=deleted_at
     )
     kept = Q(purge_after=None) | Q(purge_after__gt=now)
     changed += Manifest.objects.filter(id__in=_some(Manifest.objects.filter(kept, **below))).update(
-        deleted_at=Case(When(deleted_at=None, then=Value(now)), default=F("deleted_at")), purge_after=now
+        deleted_at=Case(When(deleted_at=None, then=Value(deleted_at)), default=F("deleted_at")), purge_after=now
     )
     uploads = _some(Upload.objects.filter(state=Upload.OPEN, **below))
     objects = list(Upload.objects.filter(id__in=uploads).values_list("object_id", flat=True))

@@ -19,10 +19,16 @@ class Background:
         return self._thread is None or not self._thread.is_alive()
 
     def start(self, call: Callable[[], object]) -> None:
-        """Begin `call` after the one before has ended. Raises what that one raised."""
+        """Begin `call` after the one before has ended. Raises what that one raised. Where there is no room for a thread the
+        caller waits."""
         self.wait()
-        self._thread = threading.Thread(target=self._run, args=(call,), daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(call,), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._run(call)
+        else:
+            self._thread = thread
 
     def wait(self) -> None:
         """Return when no call is running. Raises what the last one raised, once."""

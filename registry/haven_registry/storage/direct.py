@@ -4,6 +4,7 @@ import errno
 import fcntl
 import mmap
 import os
+from io import FileIO
 
 from haven_registry.storage.background import Background
 
@@ -12,16 +13,18 @@ BUFFER_BYTES = 2 * 1024 * 1024
 
 
 class DirectAppender:
-    """Appends to a descriptor from buffers of its own, one of which the disk reads while the other is filled.
+    """Appends to a file from buffers of its own, one of which the disk reads while the other is filled.
 
     What goes through the page cache is copied there, into memory that is rarely in a processor's cache, and is for a large
     upload often new to the machine; that costs more than hashing. Past it the disk reads our two buffers, which stay warm.
-    The descriptor's position must be a multiple of BLOCK_BYTES when the first byte is taken after a flush. Everything may
+    The file's position must be a multiple of BLOCK_BYTES when the first byte is taken after a flush. Everything may
     raise OSError, also for bytes taken before. Filesystems that can't do it get ordinary writes (open(2), O_DIRECT).
     """
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, file: FileIO) -> None:
+        self._file = (
+            file  # not its descriptor: the thread keeps it open, so that no other file gets the number meanwhile
+        )
         self._filling, self._other = (memoryview(mmap.mmap(-1, BUFFER_BYTES)) for _ in range(2))
         self.held = 0  # bytes taken that no write has begun on
         self._is_possible = True
@@ -45,7 +48,7 @@ class DirectAppender:
         held, self.held = self._filling[: self.held], 0
         whole = len(held) - len(held) % BLOCK_BYTES
         self._write(held[:whole])
-        _write_all(self._fd, held[whole:])
+        _write_all(self._file, held[whole:])
 
     def join(self) -> None:
         """Return when the disk reads no buffer; what came of it is forgotten."""
@@ -55,29 +58,29 @@ class DirectAppender:
         """Blocks, past the page cache if it can be."""
         if view and self._is_possible:
             view = view[self._write_direct(view) :]
-        _write_all(self._fd, view)
+        _write_all(self._file, view)
 
     def _write_direct(self, view: memoryview) -> int:
         """Write blocks; returns how many bytes were written before it turned out not to be possible."""
         done = 0
         try:
-            _set_direct(self._fd, is_direct=True)
+            _set_direct(self._file, is_direct=True)
             while done < len(view) and done % BLOCK_BYTES == 0:
-                done += os.write(self._fd, view[done:])
+                done += os.write(self._file.fileno(), view[done:])
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
             self._is_possible = False
         finally:
-            _set_direct(self._fd, is_direct=False)
+            _set_direct(self._file, is_direct=False)
         return done
 
 
-def _set_direct(fd: int, *, is_direct: bool) -> None:
-    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
-    fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_DIRECT if is_direct else flags & ~os.O_DIRECT)
+def _set_direct(file: FileIO, *, is_direct: bool) -> None:
+    flags = fcntl.fcntl(file, fcntl.F_GETFL)
+    fcntl.fcntl(file, fcntl.F_SETFL, flags | os.O_DIRECT if is_direct else flags & ~os.O_DIRECT)
 
 
-def _write_all(fd: int, view: memoryview) -> None:
+def _write_all(file: FileIO, view: memoryview) -> None:
     while view:
-        view = view[os.write(fd, view) :]
+        view = view[os.write(file.fileno(), view) :]

@@ -95,7 +95,7 @@ class FilesystemWriter:
             self._start_write_back(self.size + written)
             return written
         if self._direct is None:
-            self._direct = DirectAppender(self._file.fileno())
+            self._direct = DirectAppender(self._file)
         return self._direct.take(view)
 
     def _join(self) -> None:
@@ -106,8 +106,8 @@ class FilesystemWriter:
     def _start_write_back(self, size: int) -> None:
         if size - self._write_back_size >= WRITE_BACK_BYTES and self._write_back.is_idle():
             self._write_back_size = size
-            fd = self._file.fileno()
-            self._write_back.start(lambda: os.fdatasync(fd))
+            file = self._file
+            self._write_back.start(lambda: os.fdatasync(file.fileno()))
 
     def _fail(self, error: OSError) -> NoReturn:
         """Cut the file back to the last checkpoint, release it, and raise `error` as a storage error.

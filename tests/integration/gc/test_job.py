@@ -16,8 +16,8 @@ from haven_core.jobs.models import FINAL, Execution
 from haven_core.jobs.runner import run_task
 from haven_gc import job, plan, tasks
 from haven_gc.progress import Progress
-from haven_registry.models import Blob, Manifest, StorageObject, Upload
-from haven_registry.services import repositories, uploads
+from haven_registry.models import Blob, Manifest, Repository, StorageObject, Upload
+from haven_registry.services import purge, repositories, uploads
 from haven_registry.services.delete import delete_manifest
 from haven_registry.services.pulls import PullCount, apply_pull_batch
 from tests.integration.gc.conftest import Clock, RunJob, log_of
@@ -53,6 +53,43 @@ def test_a_repository_with_an_upload_goes_in_one_run(site: Site, windows: Callab
     assert Upload.objects.filter(repository_id=other).count() == 0
     assert not Blob.objects.exists(), "a lease ends with its repository"
     assert site.stored_keys() == []
+
+
+def test_many_deleted_repositories_go_in_one_run(
+    site: Site, windows: Callable[..., None], run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows(restore_window=0, gc_grace=0, upload_lease=0, head_margin=0)
+    monkeypatch.setattr(purge, "REPOSITORIES_TRIED", 2)
+    gone = [site.new_repository(site.first, f"app{number}") for number in range(15)]
+    for number, repository in enumerate(gone):
+        site.push(b"%04d" % number, repository=repository)
+        repositories.delete_repository(repository_id=repository)
+    execution = run_job()
+    assert (execution.status, execution.result["purged_manifests"]) == ("Success", 15)
+    assert not Repository.objects.filter(id__in=gone).exists()
+    assert site.stored_keys() == []
+
+
+@pytest.mark.parametrize("odd", ["first", "second"])
+def test_a_run_with_a_project_that_always_fails_ends(
+    site: Site, clock: Clock, run_job: RunJob, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    honest = job.collector.collect
+
+    def collect(project_id: int, **options: bool) -> object:
+        if project_id == getattr(site, odd):
+            raise ValueError("odd")
+        return honest(project_id, **options)
+
+    monkeypatch.setattr(job.collector, "collect", collect)
+    execution_id = services.start_execution(job.KIND, job.checked_parameters({}))
+    (task_id,) = selectors.task_ids(execution_id)
+    runs = 0
+    while Execution.objects.get(id=execution_id).status not in FINAL:
+        runs += run_task(task_id, "test", has_keeper=False)
+        assert runs <= 3
+        clock.advance(minutes=10)
+    assert Execution.objects.get(id=execution_id).status == "Error"
 
 
 def test_windows_and_leases_are_kept(site: Site, run_job: RunJob) -> None:

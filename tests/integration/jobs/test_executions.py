@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from haven_core.db import backend
 from haven_core.errors import NotFound
-from haven_core.jobs import leases, selectors, services, ticking
+from haven_core.jobs import leases, runner, selectors, services, ticking
 from haven_core.jobs.errors import AlreadyRunning, ExecutionUnknown, LeaseLost
 from haven_core.jobs.models import Execution, LogChunk, Task
 from haven_core.jobs.run import Run
@@ -240,10 +240,17 @@ def lose_the_database() -> None:
     raise OperationalError("the connection was closed")
 
 
-def test_a_lost_database_costs_seconds(kind: MakeKind, clock: Clock, messages: list[int]) -> None:
+def test_a_lost_database_costs_seconds(
+    kind: MakeKind, clock: Clock, messages: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was saved before is kept, and what was told. What was only about to be saved is not: a database that crashed may
+    have lost the work behind it."""
+
     def work(run: Run) -> dict[str, object]:
-        if run.attempt == 1 and not run.saved:
+        if not run.saved:
             run.save(page=7)
+            run.flush()
+            run.save(page=8)
             run.info("turned a page")
             lose_the_database()
         return dict(run.saved)
@@ -262,6 +269,26 @@ def test_a_lost_database_costs_seconds(kind: MakeKind, clock: Clock, messages: l
     assert (status(execution_id), selectors.find_task(task_id).result) == ("Success", {"page": 7})
 
 
+def test_a_database_lost_over_the_result(kind: MakeKind, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    execution_id = services.start_execution(kind(lambda run: {"by": run.attempt}))
+    honest, ends = leases.end, 0
+
+    def end(*arguments: object) -> None:
+        nonlocal ends
+        ends += 1
+        if ends == 1:
+            lose_the_database()
+        honest(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "end", end)
+    work_off("w1")
+    assert status(execution_id) == "Pending"
+    clock.advance(seconds=2)
+    work_off("w1")
+    (task_id,) = selectors.task_ids(execution_id)
+    assert (status(execution_id), selectors.find_task(task_id).result) == ("Success", {"by": 2})
+
+
 def test_a_task_that_loses_the_database_each_time_ends(kind: MakeKind, clock: Clock) -> None:
     waits = []
 
@@ -274,6 +301,7 @@ def test_a_task_that_loses_the_database_each_time_ends(kind: MakeKind, clock: Cl
         waits.append(round((selectors.find_task(task_id).run_after - timezone.now()).total_seconds()))
         clock.advance(minutes=1)
     assert (status(execution_id), waits[:4]) == ("Error", [2, 4, 8, 16])
+    assert selectors.find_task(task_id).error.startswith("the database was lost: ")
 
 
 def test_nobody_gives_back_what_another_holds(kind: MakeKind, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
