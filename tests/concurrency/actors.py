@@ -124,10 +124,10 @@ class Actor:
                 self.promise(place, digest, config().upload_lease.total_seconds())
                 self.count["mount"] += 1
                 return
-        self.upload(place, project_id, BLOBS[number])
+        self.upload(place, BLOBS[number])
         self.promise(place, digest, config().upload_lease.total_seconds())
 
-    def upload(self, place: Place, project_id: int, data: bytes) -> None:
+    def upload(self, place: Place, data: bytes) -> None:
         """In one or two chunks; now and then only the first one, for ever."""
         upload = uploads.start_upload(repository_id=place[2], owner=OWNER)
         self.run.note(f"keys-{self.slot}", key=upload.key)
@@ -145,7 +145,7 @@ class Actor:
             upload = uploads.find_upload(upload_id=upload.id, repository="/".join(place[:2]), owner=OWNER)
         self.storage.seal(upload.key, upload.staging, len(data))
         self.before = time.time()
-        uploads.commit_upload(upload=upload, project_id=project_id, digest=digest_of(data), size=len(data))
+        uploads.commit_upload(upload=upload, digest=digest_of(data), size=len(data))
         self.count["upload"] += 1
 
     def image(self, place: Place, numbers: Iterable[int], nonce: str, subject: str | None = None) -> bytes:
@@ -256,7 +256,7 @@ class Actor:
                 )
                 self.count["spark_mount"] += 1
         else:
-            self.upload(place, project_id, data)
+            self.upload(place, data)
         looked_at = time.monotonic()
         shown = selectors.find_blob(*place[:2], digest)
         if shown is None:

@@ -50,8 +50,7 @@ class Site:
 
     def commit(self, upload: uploads.OpenUpload, data: bytes, **more: Any) -> str:
         """Publish what start_upload received."""
-        project_id = self.projects[upload.repository_id]
-        uploads.commit_upload(upload=upload, project_id=project_id, digest=digest_of(data), size=len(data), **more)
+        uploads.commit_upload(upload=upload, digest=digest_of(data), size=len(data), **more)
         return digest_of(data)
 
     def upload(self, data: bytes, repository: int | None = None) -> str:

@@ -13,6 +13,7 @@ from haven_core.db import backend
 from haven_core.domain.actor import Actor
 from haven_core.domain.names import is_project_name
 from haven_core.domain.roles import ACTIONS, CUSTOM_ROLE_BASE, Role
+from haven_core.errors import ProjectUnknown
 from haven_core.groups.models import GroupMembership
 from haven_core.projects.models import Project, ProjectMember
 from haven_core.rbac.models import CustomRole
@@ -57,6 +58,16 @@ def project_access(actor: Actor, project_name: str, needed: frozenset[str] = fro
         _cache.discard(key)
     else:
         _cache.put(key, access)
+    return access
+
+
+def renew_access(actor: Actor, project_name: str, stale: ProjectAccess, action: str) -> ProjectAccess:
+    """What is so now, for a right that was remembered in a project that has been deleted since: another may have its name.
+    Raises ProjectUnknown when none has, or the actor may not do the action there."""
+    forget_access()
+    access = project_access(actor, project_name)
+    if access is None or access.project_id == stale.project_id or action not in access.actions:
+        raise ProjectUnknown
     return access
 
 

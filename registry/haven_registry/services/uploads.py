@@ -55,6 +55,7 @@ class OpenUpload:
 
     id: UUID
     repository_id: int
+    project_id: int
     key: str
     state: str
     owner: str
@@ -96,22 +97,25 @@ def _open(condition: str, values: tuple[Any, ...], owner: str, algorithm: str) -
     """In the live repository r that meets the condition, which has these values."""
     upload_id, key, now, limit = uuid4(), new_key(), timezone.now(), config().max_open_uploads
 
-    def work() -> int:
+    def work() -> backend.Row:
         backend.ahead("INSERT INTO storage_object (storage_key, state, created_at) VALUES (%s, 'staged', %s)", key, now)
         created = backend.prepared(
             "INSERT INTO upload (id, repository_id, object_id, state, owner, algorithm, received_bytes, version, "
             "created_at, touched_at) SELECT %s, r.id, o.id, 'open', %s, %s, 0, 0, %s, %s "
             f"FROM repository r, storage_object o WHERE {condition} AND r.deleted_at IS NULL AND o.storage_key = %s "
-            f"AND ({_OPEN_UPLOADS}) < %s RETURNING repository_id",
+            f"AND ({_OPEN_UPLOADS}) < %s "
+            "RETURNING repository_id, (SELECT p.project_id FROM repository p WHERE p.id = upload.repository_id)",
             upload_id, owner, algorithm, now, now, *values, key, owner, limit, limit,
         )  # fmt: skip
         if not created:
             has_too_many = backend.sql(_OPEN_UPLOADS, owner, limit)[0][0] >= limit
             raise TooManyUploads(retry_after_seconds=RETRY_SECONDS) if has_too_many else RepositoryUnknown
-        return int(created[0][0])
+        return created[0]
 
-    repository_id = run_write(work, is_durable=False)  # a lost session is begun again
-    return OpenUpload(upload_id, repository_id, key, Upload.OPEN, owner, algorithm, 0, None, None, 0, None, now)
+    repository_id, project_id = run_write(work, is_durable=False)  # a lost session is begun again
+    return OpenUpload(
+        upload_id, repository_id, project_id, key, Upload.OPEN, owner, algorithm, 0, None, None, 0, None, now
+    )
 
 
 def find_upload(*, upload_id: UUID, repository: str, owner: str) -> OpenUpload:
@@ -119,8 +123,8 @@ def find_upload(*, upload_id: UUID, repository: str, owner: str) -> OpenUpload:
     cancelled, and just so when it belongs to another repository or owner: an id that leaked is worth nothing. Takes no
     lock."""
     rows = backend.prepared(
-        "SELECT u.repository_id, coalesce(o.storage_key, ''), u.state, u.algorithm, u.received_bytes, u.prefix_digest, "
-        "u.staging, u.version, u.digest, u.created_at FROM upload u "
+        "SELECT u.repository_id, r.project_id, coalesce(o.storage_key, ''), u.state, u.algorithm, u.received_bytes, "
+        "u.prefix_digest, u.staging, u.version, u.digest, u.created_at FROM upload u "
         "JOIN repository r ON r.id = u.repository_id AND r.deleted_at IS NULL "
         "LEFT JOIN storage_object o ON o.id = u.object_id "
         "WHERE u.id = %s AND r.full_name = %s AND u.owner = %s AND u.state <> 'cancelled'",
@@ -128,9 +132,9 @@ def find_upload(*, upload_id: UUID, repository: str, owner: str) -> OpenUpload:
     )  # fmt: skip
     if not rows:
         raise UploadUnknown
-    repository_id, key, state, algorithm, received, prefix, staging, version, digest, created_at = rows[0]
+    repository_id, project_id, key, state, algorithm, received, prefix, staging, version, digest, created_at = rows[0]
     return OpenUpload(
-        upload_id, repository_id, key, state, owner, algorithm, received,
+        upload_id, repository_id, project_id, key, state, owner, algorithm, received,
         decode_digest(prefix) if prefix else None, json.loads(staging) if staging else None, version,
         decode_digest(digest) if digest else None, backend.as_datetime(created_at),
     )  # fmt: skip
@@ -172,7 +176,6 @@ def require_current(upload: OpenUpload) -> None:
 def commit_upload(
     *,
     upload: OpenUpload,
-    project_id: int,
     digest: str,
     size: int,
     is_sound: Callable[[StoredBlob], bool] = lambda _: True,
@@ -189,9 +192,9 @@ def commit_upload(
     """
     known: StoredBlob | None = None
     for _ in range(ATTEMPTS):
-        work = partial(_commit, upload, project_id, digest, size, known)
+        work = partial(_commit, upload, digest, size, known)
         try:
-            with_room(project_id, partial(run_write, work))
+            with_room(upload.project_id, partial(run_write, work))
         except _Committed:
             return
         except _BlobStored:
@@ -214,7 +217,7 @@ class _BlobStored(Exception):
     """The registry has these bytes, and nobody has looked yet whether they are sound."""
 
 
-def _commit(upload: OpenUpload, project_id: int, digest: str, size: int, known: StoredBlob | None) -> None:
+def _commit(upload: OpenUpload, digest: str, size: int, known: StoredBlob | None) -> None:
     raw, now = encode_digest(digest), timezone.now()
     lock_repository(upload.repository_id)
     backend.ahead(_INSERT_BLOB, raw, size, now, upload.key)
@@ -236,8 +239,8 @@ def _commit(upload: OpenUpload, project_id: int, digest: str, size: int, known: 
         *(("live", None) if is_ours else ("dead", now)), object_id,
     )  # fmt: skip
     # the foreign key of project_blob takes KEY SHARE on the blob, or fails if GC was first
-    cost = link_blobs(upload.repository_id, project_id, [(blob_id, size)], now)
-    charge(project_id, cost)
+    cost = link_blobs(upload.repository_id, upload.project_id, [(blob_id, size)], now)
+    charge(upload.project_id, cost)
 
 
 def cancel_upload(upload_id: UUID) -> None:

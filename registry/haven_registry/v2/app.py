@@ -7,10 +7,13 @@ from typing import Any
 
 from haven_core.db.connections import on_live_connection
 from haven_core.domain.actor import Actor
+from haven_core.errors import ProjectUnknown
 from haven_core.policies.writes import before_write
+from haven_core.rbac.access import ProjectAccess, renew_access
 from haven_core.visibility import make_gone
 from haven_registry.oci.reference import is_repository_name
 from haven_registry.v2 import authorization, blobs, errors, lists, manifests, recent, routes, uploads
+from haven_registry.v2.authorization import Identity
 from haven_registry.v2.body import answered
 from haven_registry.v2.http import REASONS, Request, Response
 from haven_registry.v2.routes import Route
@@ -101,6 +104,16 @@ def _on_repository(request: Request, route: Route) -> Response:
         read = _reader(endpoint, project, repository, reference, identity.actor)
         recent.remember(request, read)
         return read(request)
+    try:
+        return _write(request, route, identity, access)
+    except ProjectUnknown:
+        return _write(request, route, identity, renew_access(identity.actor, project, access, action))
+
+
+def _write(request: Request, route: Route, identity: Identity, access: ProjectAccess) -> Response:
+    """Raises ProjectUnknown before anything of an upload's body was read."""
+    endpoint, name, reference = route
+    project, _, repository = name.partition("/")
     match endpoint, request.method:
         case routes.MANIFEST, "PUT":
             return manifests.put(request, identity, access, project, repository, reference)

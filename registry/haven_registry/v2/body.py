@@ -54,7 +54,9 @@ def _read(request: Request, size: int) -> bytes:
 
 def read_all(request: Request, limit: int) -> bytes:
     """The whole body, at most `limit` bytes. Raises BodyTooLarge before reading more than that, BodyBroken when less
-    comes than was declared."""
+    comes than was declared. Asked again it gives the same."""
+    if request.payload is not None:
+        return request.payload
     declared = request.content_length
     if declared is not None and declared > limit:
         raise BodyTooLarge(f"the body has {declared} bytes; the limit is {limit}")
@@ -66,7 +68,8 @@ def read_all(request: Request, limit: int) -> bytes:
         pieces.append(piece)
     if declared is not None and size < declared:
         raise BodyBroken
-    return b"".join(pieces)
+    request.payload = b"".join(pieces)
+    return request.payload
 
 
 def answered(request: Request, answer: bytes | Iterable[bytes]) -> Iterable[bytes]:

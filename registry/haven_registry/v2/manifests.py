@@ -12,6 +12,7 @@ from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid, DigestUnsupported, OciError, TagInvalid
 from haven_registry.oci.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from haven_registry.oci.reference import is_tag, parse_reference
+from haven_registry.selectors import FoundRepository
 from haven_registry.services import manifests as service
 from haven_registry.services.delete import delete_manifest
 from haven_registry.services.repositories import get_or_create_repository
@@ -76,10 +77,11 @@ def put(
     if named and found is None:
         raise ManifestBlobUnknown(named)  # a refused push makes no repository
     origin = Origin(identity.actor.name, request.client_address)
-    repository_id = found.id if found else get_or_create_repository(access.project_id, repository)
+    if found is None:
+        found = FoundRepository(get_or_create_repository(access.project_id, repository), access.project_id)
     service.put_manifest(
-        repository_id=repository_id,
-        project_id=access.project_id,
+        repository_id=found.id,
+        project_id=found.project_id,  # not the one that access remembers: another may have its name by now
         parsed=parsed,
         payload=payload,
         digest=str(digest),

@@ -183,7 +183,7 @@ def test_a_layer_takes_few_messages(site: Site, said: list[str]):
     assert len(said) == 1
     said.clear()
     site.driver.put(upload.key, b"second")
-    uploads.commit_upload(upload=upload, project_id=site.first, digest=digest_of(b"second"), size=6)
+    uploads.commit_upload(upload=upload, digest=digest_of(b"second"), size=6)
     assert len(said) == 3
 
 
