@@ -23,7 +23,6 @@ from haven_deploy.ports import require_port_free
 from haven_project.cli.main import FAILED, UNUSABLE, complain
 
 DETACHED_START_SECONDS = 120
-READERS_OF_A_SERVER = 4  # two for each core: each read waits for the database server, and has its process for itself
 
 
 def data_dir_of(options: argparse.Namespace) -> Path:
@@ -64,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     if storage.scheme == "file":
         embedded = replace(embedded, storage_dir=Path(storage.path))
     if urlsplit(config.database_url).scheme != "sqlite":
-        embedded = replace(embedded, registry_workers=READERS_OF_A_SERVER)
+        embedded = replace(embedded, registry_threads=2)
     if code := _command(environment, "setup"):
         return code if code in (FAILED, UNUSABLE) else FAILED
     url = f"{'https' if options.tls else 'http'}://{_shown_host(host)}:{port}"
