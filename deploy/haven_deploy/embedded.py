@@ -62,7 +62,9 @@ class EmbeddedOptions:
         587 with two, 550 with four workers of one, which answered half as many manifests in demand).
     uploads_workers: two for each core: while one waits for the disk or the database, another has its own interpreter.
     uploads_threads: a slow client holds one for as long as its body takes. They are made when needed and end when idle;
-        each may hold a database connection, so all processes together stay below PostgreSQL's usual limit of 100.
+        each may hold a database connection, so beside a server two processes take uploads, and all together stay below
+        PostgreSQL's usual limit of 100. Fewer threads in more processes do not do: who comes to one whose threads are all
+        with slow clients waits, though others are idle.
     """
 
     data_dir: Path
@@ -78,7 +80,7 @@ class EmbeddedOptions:
     registry_workers: int = 2
     registry_threads: int = 1
     uploads_workers: int = 4
-    uploads_threads: int = 16
+    uploads_threads: int = 32
     core_workers: int = 2
     core_threads: int = 2
     nginx_workers: int = 2
