@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from haven_core.jobs import dispatch, kinds
+from haven_core.jobs import dispatch, kinds, selectors
 from haven_core.jobs.kinds import Kind, register_kind
-from haven_core.jobs.models import Task
+from haven_core.jobs.models import Execution, Task
 from haven_core.jobs.runner import run_task
 from tests.integration.model.conftest import Clock, clock
 
 __all__ = ["Clock", "clock"]
 
 Work = Callable[..., Any]
+MakeKind = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +41,11 @@ def work_off(worker: str = "w1") -> int:
     """Do every task that is due, here; returns how many."""
     ids = list(Task.objects.filter(status__in=("Pending", "Scheduled")).order_by("id").values_list("id", flat=True))
     return sum(run_task(task_id, worker, has_keeper=False) for task_id in ids)
+
+
+def status(execution_id: int) -> str:
+    return Execution.objects.get(id=execution_id).status
+
+
+def messages_of(execution_id: int) -> list[str]:
+    return [line["message"] for _, lines in selectors.read_log(selectors.task_ids(execution_id)) for line in lines]
