@@ -59,7 +59,7 @@ class EmbeddedOptions:
     storage_dir: the file system driver's folder; None is DATA/storage.
     registry_threads: one for each worker, since more only contend for its interpreter; two where the database is a server, for
         which one of them waits most of the time (images pulled from PostgreSQL by eight clients: 489 a second with one,
-        587 with two, 550 with four workers of one, which answered half as many manifests in demand).
+        587 with two, 550 with four workers of one, which answered three fifths of the manifests in demand).
     uploads_workers: two for each core: while one waits for the disk or the database, another has its own interpreter.
     uploads_threads: a slow client holds one for as long as its body takes. They are made when needed and end when idle;
         each may hold a database connection, so beside a server two processes take uploads, and all together stay below

@@ -88,7 +88,7 @@ def start(request: Request, identity: Identity, access: ProjectAccess, project: 
     if algorithm not in SUPPORTED_ALGORITHMS:
         raise DigestUnsupported(f"digest algorithm {algorithm[:32]!a} is not one of {', '.join(SUPPORTED_ALGORITHMS)}")
     upload = service.begin_upload(
-        project_id=here.access.project_id, repository=repository, owner=here.owner, algorithm=algorithm
+        project_id=access.project_id, repository=repository, owner=here.owner, algorithm=algorithm
     )
     if wanted is None:
         return here.progress(202, upload)
