@@ -22,6 +22,7 @@ import pathlib
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from haven_registry.storage.driver import (
@@ -97,7 +98,7 @@ class FilesystemDriver:
         else:
             _unlink(staged)
         # Also when the object was there before: an earlier seal may have died between its rename and this.
-        _fsync_folder(final.parent)
+        _fsync_folder(os.path.dirname(final))
 
     def abandon(self, key: str, state: StagingState | None) -> None:  # noqa: ARG002 - the key says it all
         """Unlink the staged file."""
@@ -135,8 +136,8 @@ class FilesystemDriver:
         return _open_range(self._final_path(key), key, start, length)
 
     def size(self, key: str) -> int:
-        """The file's size in bytes. Asked by every pull of a blob: paths of pathlib cost more than the look itself."""
-        size = _size_of(f"{self._root}/{validate_key(key)}")
+        """The file's size in bytes."""
+        size = _size_of(self._final_path(key))
         if size is None:
             raise ObjectMissing(f"{key}: no such object")
         return size
@@ -154,7 +155,7 @@ class FilesystemDriver:
 
     def local_path(self, key: str) -> pathlib.Path | None:
         """The object's path."""
-        return self._final_path(key)
+        return pathlib.Path(self._final_path(key))
 
     def presigned_url(
         self,
@@ -194,11 +195,12 @@ class FilesystemDriver:
             finally:
                 path.unlink(missing_ok=True)
 
-    def _final_path(self, key: str) -> pathlib.Path:
-        return self._root / validate_key(key)
+    def _final_path(self, key: str) -> str:
+        """A text: every pull and push asks, and a path of pathlib costs more than the look at the file."""
+        return f"{self._root}/{validate_key(key)}"
 
-    def _staged_path(self, key: str) -> pathlib.Path:
-        return self._root / f"{validate_key(key)}{_STAGED_SUFFIX}"
+    def _staged_path(self, key: str) -> str:
+        return self._final_path(key) + _STAGED_SUFFIX
 
     def _prepare(self) -> None:
         """Make the root and its 256 shards durable, once for this driver; another process may be doing the same."""
@@ -221,7 +223,7 @@ class FilesystemDriver:
             self._is_prepared = True
 
 
-def _open_locked(path: pathlib.Path, key: str, *, create: bool) -> int:
+def _open_locked(path: str, key: str, *, create: bool) -> int:
     """A descriptor of the staged file with its lock. Raises: UploadBusy, StagingLost when it is not there."""
     flags = os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
     for _ in range(_LOCK_ATTEMPTS):
@@ -251,14 +253,14 @@ def _lock(fd: int) -> bool:
     return True
 
 
-def _is_at(path: pathlib.Path, fd: int) -> bool:
+def _is_at(path: str, fd: int) -> bool:
     """Whether `path` still names the file at `fd`.
 
     The race: between our open and our flock another process sealed the upload. The file we hold is then a published
     blob, and cutting it would destroy it.
     """
     try:
-        there = path.stat(follow_symlinks=False)
+        there = os.lstat(path)
     except FileNotFoundError:
         return False
     return os.path.samestat(there, os.fstat(fd))
@@ -273,7 +275,7 @@ def _staged_size(fd: int, key: str, size: int) -> int:
     return staged
 
 
-def _publish(staged: pathlib.Path, final: pathlib.Path, key: str, size: int, *, is_durable: bool) -> None:
+def _publish(staged: str, final: str, key: str, size: int, *, is_durable: bool) -> None:
     """Rename under the lock, so that no writer is at the file any more."""
     fd = _open_locked(staged, key, create=size == 0)
     try:
@@ -283,12 +285,12 @@ def _publish(staged: pathlib.Path, final: pathlib.Path, key: str, size: int, *, 
                 os.ftruncate(fd, size)
             if is_longer or not is_durable:
                 os.fsync(fd)
-            staged.rename(final)
+            os.rename(staged, final)
     finally:
         os.close(fd)
 
 
-def _open_range(path: pathlib.Path, key: str, start: int, length: int | None) -> Iterator[bytes]:
+def _open_range(path: str, key: str, start: int, length: int | None) -> Iterator[bytes]:
     with os_errors(f"read {key}"):
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -316,21 +318,21 @@ def _open_range(path: pathlib.Path, key: str, start: int, length: int | None) ->
     return chunks()
 
 
-def _size_of(path: pathlib.Path | str) -> int | None:
+def _size_of(path: str) -> int | None:
     try:
         return os.lstat(path).st_size
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise translate_os_error(error, f"stat {pathlib.PurePath(path).name}") from error
+        raise translate_os_error(error, f"stat {os.path.basename(path)}") from error
 
 
-def _unlink(path: pathlib.Path) -> None:
-    with os_errors(f"unlink {path.name}"):
-        path.unlink(missing_ok=True)
+def _unlink(path: str) -> None:
+    with os_errors(f"unlink {os.path.basename(path)}"), suppress(FileNotFoundError):
+        os.unlink(path)
 
 
-def _fsync_folder(path: pathlib.Path) -> None:
+def _fsync_folder(path: str | pathlib.Path) -> None:
     with os_errors(f"fsync {path}"):
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -201,7 +201,7 @@ def test_folders_are_made_once_and_fsynced_up_to_the_root(
 def spy_on_disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every fsync and rename from now on, by the path's last components."""
     done: list[str] = []
-    fsync, rename = os.fsync, pathlib.Path.rename
+    fsync, rename = os.fsync, os.rename
 
     def short(path: str) -> str:
         return re.search(r"(blobs(/[0-9a-f]{2}(/.*)?)?|[^/]*)$", path)[0]  # type: ignore[index]
@@ -210,12 +210,12 @@ def spy_on_disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         done.append(f"fsync {short(str(pathlib.Path(f'/proc/self/fd/{fd}').readlink()))}")
         fsync(fd)
 
-    def spied_rename(self: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
-        done.append(f"rename {short(str(target))}")
-        return rename(self, target)
+    def spied_rename(source: str, target: str) -> None:
+        done.append(f"rename {short(target)}")
+        rename(source, target)
 
     monkeypatch.setattr(os, "fsync", spied_fsync)
-    monkeypatch.setattr(pathlib.Path, "rename", spied_rename)
+    monkeypatch.setattr(os, "rename", spied_rename)
     return done
 
 
