@@ -18,6 +18,8 @@ from haven_core.db import backend
 from haven_core.db.fields import decode_digest, encode_digest
 
 MAX_ROWS_PER_PAGE = 1000
+SHORT_PAYLOAD_BYTES = 16 * 1024
+"""Payloads up to this size are read along with what else is known of their manifest."""
 _T = TypeVar("_T")
 
 IS_NAMED_BY_LIVE_MANIFEST = (
@@ -63,7 +65,8 @@ JOIN manifest m ON m.id = t.manifest_id AND m.deleted_at IS NULL
 """
 
 _FIND_MANIFEST = (
-    "SELECT m.id, r.id, r.project_id, m.digest, m.media_type, m.payload_size FROM repository r "
+    "SELECT m.id, r.id, r.project_id, m.digest, m.media_type, m.payload_size, "
+    f"CASE WHEN m.payload_size <= {SHORT_PAYLOAD_BYTES} THEN m.payload END FROM repository r "
     "JOIN manifest m ON m.repository_id = r.id"
 )
 
@@ -97,7 +100,8 @@ class FoundBlob(NamedTuple):
 
 
 class FoundManifest(NamedTuple):
-    """A live manifest without its payload (load_payload): ids are never used again, so payloads can be cached by id."""
+    """A live manifest. payload: as it was pushed, when it is short and one was asked for; else load_payload. Ids are never
+    used again, so payloads can be cached by id."""
 
     id: int
     repository_id: int
@@ -105,6 +109,7 @@ class FoundManifest(NamedTuple):
     digest: str
     media_type: str
     payload_size: int
+    payload: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +239,16 @@ def _placed(names: Sequence[object], rows: Sequence[backend.Row], make: Callable
 
 
 def _found_manifest(
-    manifest_id: int, repository_id: int, project_id: int, digest: memoryview | bytes, media_type: str, size: int
+    manifest_id: int,
+    repository_id: int,
+    project_id: int,
+    digest: memoryview | bytes,
+    media_type: str,
+    size: int,
+    payload: memoryview | bytes | None = None,
 ) -> FoundManifest:
-    return FoundManifest(manifest_id, repository_id, project_id, decode_digest(digest), media_type, size)
+    short = None if payload is None else bytes(payload)
+    return FoundManifest(manifest_id, repository_id, project_id, decode_digest(digest), media_type, size, short)
 
 
 def load_payload(manifest_id: int) -> bytes | None:

@@ -21,12 +21,13 @@ def payload_of(manifest_id: int) -> bytes | None:
         return cached
     payload = selectors.load_payload(manifest_id)
     if payload is not None and len(payload) <= _MAX_CACHED_BYTES:
-        _keep(manifest_id, payload)
+        keep(manifest_id, payload)
     return payload
 
 
-def _keep(manifest_id: int, payload: bytes) -> None:
-    """Oldest out first: cheaper than tracking use, and a hot manifest is back after one query."""
+def keep(manifest_id: int, payload: bytes) -> None:
+    """Take a payload that was read along with something else. Oldest out first: cheaper than tracking use, and a hot manifest
+    is back after one query."""
     global _size  # the cache's own bookkeeping, under its lock
     with _lock:
         if manifest_id not in _payloads:

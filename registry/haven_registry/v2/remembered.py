@@ -3,6 +3,8 @@
 A look-up costs a request more than everything else, most of all with PostgreSQL: here it is made once in MEMORY_SECONDS for
 each manifest and blob that is in demand, and with PostgreSQL for up to MAX_TOGETHER of them in one statement. Only what was
 found is remembered, never that something is missing. How a delete is seen at once all the same: haven_core.visibility.
+
+A pull asks for a tag, then for the digest it was told, then for the payload: one look-up answers all three.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +14,7 @@ from haven_core.db.backend import is_postgresql
 from haven_core.visibility import MEMORY_SECONDS, mark, now
 from haven_registry import selectors
 from haven_registry.selectors import FoundBlob, FoundManifest
+from haven_registry.v2.payloads import keep
 
 MAX_TOGETHER = 64
 _LIMIT = 10_000
@@ -43,15 +46,16 @@ class Memory(Generic[_T]):
         self._wanted.pop(name, None)
         together = list(self._wanted)[:MAX_TOGETHER] if is_postgresql() else []
         if not together:
-            return self._remember(asked, under, name, self._find(name))
+            return self.remember(asked, under, name, self._find(name))
         for other in together:
             self._wanted.pop(other, None)
         found, *others = self._find_many([name, *together])
         for other, value in zip(together, others, strict=True):
-            self._remember(asked, under, other, value)
-        return self._remember(asked, under, name, found)
+            self.remember(asked, under, other, value)
+        return self.remember(asked, under, name, found)
 
-    def _remember(self, asked: float, under: bytes, name: Name, value: _T | None) -> _T | None:
+    def remember(self, asked: float, under: bytes, name: Name, value: _T | None) -> _T | None:
+        """Take what was found, and give it back. asked, under: now() and mark(), read before the question was sent."""
         if value is None:
             self._found.pop(name, None)
             return None
@@ -66,12 +70,28 @@ class Memory(Generic[_T]):
         self._wanted.clear()
 
 
-_by_tag: Memory[FoundManifest] = Memory(
-    lambda name: selectors.find_manifest(*name[:2], tag=name[2]), selectors.find_tagged_manifests
-)
-_by_digest: Memory[FoundManifest] = Memory(
-    lambda name: selectors.find_manifest(*name[:2], digest=name[2]), selectors.find_manifests
-)
+def _find_tagged(name: Name) -> FoundManifest | None:
+    asked, under = now(), mark()
+    found = _with_payload_kept(selectors.find_manifest(*name[:2], tag=name[2]))
+    if found is not None and under is not None:
+        _by_digest.remember(asked, under, (*name[:2], found.digest), found)
+    return found
+
+
+def _find_manifest(name: Name) -> FoundManifest | None:
+    return _with_payload_kept(selectors.find_manifest(*name[:2], digest=name[2]))
+
+
+def _with_payload_kept(found: FoundManifest | None) -> FoundManifest | None:
+    """Payloads have a memory of their own, which is bounded by bytes."""
+    if found is None or found.payload is None:
+        return found
+    keep(found.id, found.payload)
+    return found._replace(payload=None)
+
+
+_by_tag: Memory[FoundManifest] = Memory(_find_tagged, selectors.find_tagged_manifests)
+_by_digest: Memory[FoundManifest] = Memory(_find_manifest, selectors.find_manifests)
 _blobs: Memory[FoundBlob] = Memory(lambda name: selectors.find_blob(*name), selectors.find_blobs)
 
 

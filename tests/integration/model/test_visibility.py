@@ -3,6 +3,8 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -13,8 +15,11 @@ from haven_registry.errors import TagUnknown
 from haven_registry.services.repositories import delete_repository
 from haven_registry.services.tags import delete_tag, move_tag
 from haven_registry.v2 import remembered
-from tests.support.documents import digest_of
+from haven_registry.v2.payloads import payload_of
+from tests.support.documents import digest_of, image
 from tests.support.site import Site, seen_repository
+
+Exactly = Callable[[int], AbstractContextManager[Any]]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,6 +50,16 @@ def named(tag: str = "t") -> str | None:
     """What a reader answers."""
     found = remembered.find_tagged("first", "app", tag)
     return found and found.digest
+
+
+def test_a_pull_by_tag_and_digest_is_one_look_up(site: Site, django_assert_num_queries: Exactly):
+    payload = image(site.upload(b"a"))
+    digest = site.put(payload, "t").digest
+    with django_assert_num_queries(1):
+        found = remembered.find_tagged("first", "app", "t")
+        assert found is not None
+        assert remembered.find_manifest("first", "app", digest) == found
+        assert payload_of(found.id) == payload
 
 
 def test_a_push_while_the_delete_of_the_tag_is_not_answered_yet(site: Site):
