@@ -62,9 +62,8 @@ class EmbeddedOptions:
         587 with two, 550 with four workers of one, which answered three fifths of the manifests in demand).
     uploads_workers: two for each core: while one waits for the disk or the database, another has its own interpreter.
     uploads_threads: a slow client holds one for as long as its body takes. They are made when needed and end when idle;
-        each may hold a database connection, so beside a server two processes take uploads, and all together stay below
-        PostgreSQL's usual limit of 100. Fewer threads in more processes do not do: who comes to one whose threads are all
-        with slow clients waits, though others are idle.
+        each may hold a database connection, so beside a server each process has fewer, and all together stay below
+        PostgreSQL's usual limit of 100.
     """
 
     data_dir: Path
@@ -176,7 +175,8 @@ def _uploads(options: EmbeddedOptions) -> Process:
         options, REGISTRY,
         "--uds", str(socket), "--uds-permissions", "0600",
         "--workers", str(options.uploads_workers), "--blocking-threads", str(options.uploads_threads),
-        "--backpressure", "128",  # connections, the gateway's idle ones among them
+        # no more connections than threads: a process whose threads are all with slow clients leaves the next to the others
+        "--backpressure", str(options.uploads_threads),
     )  # fmt: skip
     return _application(options, "uploads", argv, socket, "/v2/")
 

@@ -63,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     if storage.scheme == "file":
         embedded = replace(embedded, storage_dir=Path(storage.path))
     if urlsplit(config.database_url).scheme != "sqlite":
-        embedded = replace(embedded, registry_threads=2, uploads_workers=2)
+        embedded = replace(embedded, registry_threads=2, uploads_threads=16)
     if code := _command(environment, "setup"):
         return code if code in (FAILED, UNUSABLE) else FAILED
     url = f"{'https' if options.tls else 'http'}://{_shown_host(host)}:{port}"
