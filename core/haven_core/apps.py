@@ -12,7 +12,7 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         from haven_core.checks import register_own_checks
-        from haven_core.db.backend import make_constraints_immediate
+        from haven_core.db.keys import make_constraints_immediate
         from haven_core.policies import immutability
         from haven_core.policies.writes import refuse_when_read_only, register_write_policy
 

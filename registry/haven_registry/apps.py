@@ -11,7 +11,7 @@ class RegistryConfig(AppConfig):
     label = "registry"
 
     def ready(self) -> None:
-        from haven_core.db.backend import make_constraints_immediate
+        from haven_core.db.keys import make_constraints_immediate
         from haven_core.health import register_check
         from haven_core.projects.contents import register_end_unseen, register_repository_counts, register_totals
         from haven_registry.search import count_by_visibility, stored_bytes

@@ -1,5 +1,4 @@
-"""SQL that differs, or that the ORM can't say: locks weaker than UPDATE, INSERT … ON CONFLICT … RETURNING, keys that
-check at once."""
+"""SQL that differs, or that the ORM can't say: locks weaker than UPDATE, INSERT … ON CONFLICT … RETURNING."""
 
 import fcntl
 import os
@@ -32,25 +31,6 @@ _thread = threading.local()  # connections belong to threads
 def is_postgresql() -> bool:
     """Whether this process talks to PostgreSQL (else SQLite)."""
     return thread_connection().vendor == "postgresql"
-
-
-def make_constraints_immediate(**_: Any) -> None:
-    """Make every foreign key NOT DEFERRABLE; runs after each migrate, so keys of later migrations are covered too.
-
-    Django makes them DEFERRABLE INITIALLY DEFERRED. Deferred, their checks and KEY SHARE locks come at COMMIT, after the
-    quota row is locked: the lock order is broken and two transactions can deadlock. SET CONSTRAINTS ALL IMMEDIATE in each
-    transaction would cost a statement each and can be forgotten. SQLite has one writer, so the moment does not matter.
-    """
-    if not is_postgresql():
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT conrelid::regclass::text, quote_ident(conname) FROM pg_constraint c "
-            "JOIN pg_namespace n ON n.oid = connamespace "
-            "WHERE contype = 'f' AND condeferrable AND nspname = current_schema()"
-        )
-        for table, name in cursor.fetchall():
-            cursor.execute(f"ALTER TABLE {table} ALTER CONSTRAINT {name} NOT DEFERRABLE")
 
 
 def lock(strength: str, table: str, *, skip_locked: bool = False) -> str:
