@@ -181,7 +181,7 @@ def thread_connection() -> BaseDatabaseWrapper:
 
 def _connect(database: BaseDatabaseWrapper) -> None:
     """What Django's cursor() does first: under its handler the connection is tried once a request."""
-    if database.connection is None or database.health_check_enabled:  # type: ignore[attr-defined]
+    if database.connection is None or not database.health_check_done:  # type: ignore[attr-defined]
         database.close_if_health_check_failed()
         database.ensure_connection()
 
