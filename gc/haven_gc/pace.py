@@ -12,7 +12,7 @@ LOOK_SECONDS = 0.25
 COMPANY = 2
 """So many other sessions that said something lately are company: one may be another collector, or the scheduler's."""
 REST_RATIO = 6.0
-MAX_REST_SECONDS = 0.5
+MAX_REST_SECONDS = 1.2
 
 
 class Pace:
