@@ -309,7 +309,7 @@ def adapt(value: Any) -> Any:
     """A parameter as the driver takes it: times and UUIDs differ between the databases."""
     if isinstance(value, datetime):
         if value.tzinfo is UTC and not is_postgresql():
-            return str(value.replace(tzinfo=None))  # what Django writes, at a sixth of the cost: ten to each blob
+            return str(value.replace(tzinfo=None))  # what Django writes, for two thirds of its time
         return thread_connection().ops.adapt_datetimefield_value(value)
     return value.hex if isinstance(value, UUID) and not is_postgresql() else value
 
