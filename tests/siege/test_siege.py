@@ -1,6 +1,6 @@
 """Everything at once, for a minute and for five; see the module's head.
 
-The short one runs alone (`haven test tests/siege`): beside other tests on two cores a worker that is killed every
+The short one runs alone (`haven test tests/siege`, and CI does): beside other tests on two cores a worker that is killed every
 few seconds may need longer than that to come back, and a job then gets nowhere for minutes.
 """
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -125,12 +126,12 @@ def test_a_database_lost_over_the_result(kind: MakeKind, clock: Clock, monkeypat
     execution_id = services.start_execution(kind(lambda run: {"by": run.attempt}))
     honest, ends = leases.end, 0
 
-    def end(*arguments: object) -> None:
+    def end(*arguments: Any) -> None:
         nonlocal ends
         ends += 1
         if ends == 1:
             lose_the_database()
-        honest(*arguments)  # type: ignore[arg-type]
+        honest(*arguments)
 
     monkeypatch.setattr(runner, "end", end)
     work_off("w1")
