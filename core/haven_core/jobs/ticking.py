@@ -25,6 +25,11 @@ BATCH = 200
 
 _log = logging.getLogger("haven.jobs")
 
+# A fork waits until the pulse is at rest. A child born while it writes would inherit SQLite's table of the process's locks,
+# where a connection that the child does not have holds the write lock, and wait for it for ever.
+_busy = threading.Lock()
+os.register_at_fork(before=_busy.acquire, after_in_parent=_busy.release, after_in_child=_busy.release)
+
 
 def tick() -> int:
     """Fire schedules, put back what dead workers held, and tell workers what is due; returns how many were told.
@@ -69,26 +74,34 @@ class Pulse(threading.Thread):
 
     def run(self) -> None:
         while not self._over.is_set():
-            try:
-                self._register()
-                reap_own(self._worker)
-                tick()
-            except Exception as error:  # noqa: BLE001  # the thread outlives a database that is away
-                _log.error("tick failed: %s", error, exc_info=not isinstance(error, OSError))
-            finally:
-                connection.close()  # the main process forks children, which must not inherit it
+            with _busy:
+                self._beat()
             self._over.wait(TICK_SECONDS)
+        with _busy:
+            self._sign_off()
+
+    def end(self) -> None:
+        """Stop, and remove the worker's row."""
+        self._over.set()
+        self.join(timeout=5)
+
+    def _beat(self) -> None:
+        try:
+            self._register()
+            reap_own(self._worker)
+            tick()
+        except Exception as error:  # noqa: BLE001  # the thread outlives a database that is away
+            _log.error("tick failed: %s", error, exc_info=not isinstance(error, OSError))
+        finally:
+            connection.close()  # the main process forks children, which must not inherit it
+
+    def _sign_off(self) -> None:
         try:
             Worker.objects.filter(name=self._worker).delete()
         except Exception as error:  # noqa: BLE001  # its row goes by the clock, then
             _log.warning("could not sign off: %s", error)
         finally:
             connection.close()
-
-    def end(self) -> None:
-        """Stop, and remove the worker's row."""
-        self._over.set()
-        self.join(timeout=5)
 
     def _register(self) -> None:
         now = timezone.now()

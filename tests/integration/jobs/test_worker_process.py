@@ -95,6 +95,12 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait(10)
 
 
+def child_of(worker: subprocess.Popen[bytes]) -> int:
+    """The process that does a worker's tasks."""
+    (child,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    return int(child)
+
+
 @pytest.fixture
 def jobs_site() -> Iterator[Site]:
     with tempfile.TemporaryDirectory(prefix="haven-jobs-", dir="/tmp") as folder:  # a short path: sockets
@@ -131,11 +137,23 @@ def test_a_child_killed_in_the_middle(jobs_site: Site) -> None:
     worker = site.start_worker("only")
     execution = site.ask("start", kind="COUNT", parameters={"steps": 4000})
     site.wait(lambda: site.ask("look", execution=execution)["log"].count("counted") > 10, 30)
-    (child,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
-    os.kill(int(child), signal.SIGKILL)
+    os.kill(child_of(worker), signal.SIGKILL)
     site.wait(lambda: site.ask("look", execution=execution)["attempt"] == 2, 60)
     site.ask("stop", execution_id=execution)
     site.wait(lambda: site.ask("look", execution=execution)["status"] == "Stopped", 5)
+
+
+def test_a_child_born_while_the_worker_holds_the_write_lock(jobs_site: Site) -> None:
+    """A fork copies SQLite's table of this process's locks: the child would wait for ever for one that nobody holds."""
+    site = jobs_site
+    worker = site.start_worker("only")
+    site.wait(lambda: bool(site.ask("workers")), 30)
+    site.ask("every_second", kind="DAWDLE", parameters={"steps": 1})
+    site.wait(lambda: (site.folder / "dawdling").exists(), 30)
+    os.kill(child_of(worker), signal.SIGKILL)
+    site.ask("unschedule", kind="DAWDLE")
+    execution = site.ask("start", kind="COUNT", parameters={"steps": 2})
+    site.wait(lambda: site.ask("look", execution=execution)["status"] == "Success", 40)
 
 
 def test_a_long_step_keeps_its_lease_and_the_schedules_go_on(jobs_site: Site) -> None:

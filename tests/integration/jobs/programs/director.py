@@ -31,8 +31,8 @@ def look(execution: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def every_second(parameters: dict[str, Any]) -> int:
-    return schedules.set_schedule("COUNT", word="Custom", cron="* * * * * *", parameters=parameters)
+def every_second(parameters: dict[str, Any], kind: str = "COUNT") -> int:
+    return schedules.set_schedule(kind, word="Custom", cron="* * * * * *", parameters=parameters)
 
 
 def fires() -> list[str]:
@@ -44,7 +44,7 @@ CALLS: dict[str, Any] = {
     "look": look,
     "every_second": every_second,
     "fires": fires,
-    "unschedule": lambda: schedules.remove_schedule("COUNT"),
+    "unschedule": lambda kind="COUNT": schedules.remove_schedule(kind),
     "stop": services.stop_execution,
     "workers": lambda: [worker.name for worker in selectors.list_workers()],
     "pids": lambda: [worker.pid for worker in selectors.list_workers()],

@@ -1,6 +1,8 @@
 """The product's Celery application with kinds of jobs made for tests: celery -A tests.integration.jobs.programs.kinds_app."""
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import django
@@ -9,6 +11,8 @@ from celery.signals import worker_init
 from haven_project.celery import app
 
 __all__ = ["app"]
+
+DAWDLE_SECONDS = 7.0  # longer than a pool takes to replace a dead child
 
 
 def count(run: Any) -> dict[str, int]:
@@ -28,6 +32,12 @@ def sleep(run: Any) -> dict[str, int]:
     return {"attempt": run.attempt}
 
 
+def dawdle(_execution: Any) -> None:
+    """A moment of a schedule that takes long to record: the worker's main process holds the database's write lock."""
+    Path(os.environ["HAVEN_DATA_DIR"], "dawdling").touch()
+    time.sleep(DAWDLE_SECONDS)
+
+
 @worker_init.connect
 def register(**_: Any) -> None:
     """In the worker, before it forks; and in the director."""
@@ -35,6 +45,7 @@ def register(**_: Any) -> None:
 
     register_kind(Kind("COUNT", count))
     register_kind(Kind("SLEEP", sleep))
+    register_kind(Kind("DAWDLE", count, began=dawdle))
 
 
 if __name__ == "__main__":
