@@ -34,6 +34,20 @@ class Freed(NamedTuple):
     size: int = 0
 
 
+class Place(NamedTuple):
+    """How far a drain is: at which level, and what that level collects: what is due by `until`."""
+
+    level: int
+    until: datetime
+
+
+class Pass(NamedTuple):
+    """What one pass over a project did, by level, and the place where the next one goes on."""
+
+    done: Counter[str]
+    place: Place
+
+
 def find_due_projects(now: datetime) -> list[int]:
     """Ids of projects in which something waits for the collector."""
     manifests = Manifest.objects.filter(repository__project_id=OuterRef("pk"), purge_after__lte=now)
@@ -53,21 +67,26 @@ def drain(
     *,
     delete_untagged: bool = False,
     scan: bool = False,
+    place: Place | None = None,
     rest: Callable[[], None] = lambda: None,
-) -> Iterator[Counter[str]]:
-    """Passes over one project until nothing is left of what is due now, and of what that lets go of; yields what each did, in
-    no transaction. What becomes due meanwhile is the next run's: clients that delete as quickly as this collects would
-    keep it for ever. As collect(); a scan costs the project's size and follows a drain without one."""
-    for _ in range(1 if scan else LEVELS):
-        until, passes = timezone.now(), 0
-        while True:
-            done = collect(project_id, delete_untagged=delete_untagged, scan=scan, until=until, rest=rest)
-            passes += 1
-            yield done
-            if was_idle(done):
-                break
-        if passes == 1:
-            break
+) -> Iterator[Pass]:
+    """Passes over one project until nothing is left of what is due now, and of what that lets go of; yields each, in no
+    transaction. What becomes due meanwhile is the next run's: clients that delete as quickly as this collects would
+    keep it for ever. place: where an earlier drain got to, to go on from there. As collect(); a scan costs the project's
+    size and follows a drain without one."""
+    levels, now = 1 if scan else LEVELS, timezone.now()
+    has_worked = place is not None
+    level, until = place or (0, now)
+    until = min(until, now)  # the clock may have gone back since
+    while level < levels:
+        done = collect(project_id, delete_untagged=delete_untagged, scan=scan, until=until, rest=rest)
+        if not was_idle(done):
+            has_worked = True
+        elif has_worked:
+            level, until, has_worked = level + 1, timezone.now(), False
+        else:  # this level lets go of nothing
+            level = levels
+        yield Pass(done, Place(level, until))
 
 
 def collect(

@@ -101,9 +101,10 @@ def _collect_guarded(progress: Progress, project_id: int, **options: bool) -> No
 
 def _collect(progress: Progress, project_id: int, **options: bool) -> None:
     run, total = progress.run, Counter[str]()
-    for done in collector.drain(project_id, rest=Pace().rest, **options):
+    for done, place in collector.drain(project_id, place=progress.place(project_id), rest=Pace().rest, **options):
         total += done
         progress.add(done)
+        progress.reach(project_id, place)
         run.advance(0, size=done["bytes"])
         run.check()
     did = {level: number for level, number in total.items() if number and level != "repository_blobs_seen"}

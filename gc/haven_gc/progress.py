@@ -3,14 +3,18 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
 
 from haven_core.jobs.run import Run
+from haven_gc.collect import Place
 
 
 class Progress:
     """What a run did so far. Its phases are numbered as they come; what is finished, phases and in them projects in the order
-    of their ids, is saved, and the next attempt passes over it: so a run gets to its end on a machine whose workers
-    never live as long as it takes. The totals may miss what was done in the last second before the kill."""
+    of their ids, is saved with the place in the next project, and the next attempt goes on there: so a run gets to its end
+    on a machine whose workers never live as long as it takes, even for one project, and while clients make more to
+    collect. The totals may miss what was done in the last second before the kill."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -19,6 +23,7 @@ class Progress:
         self._phase = 0
         # all phases before this one, and in it the projects up to this
         self._finished: tuple[int, int] = (run.saved.get("phase", 0), run.saved.get("project", 0))
+        self._reached = _read_place(run.saved.get("reached"))
         self._lock = threading.Lock()
 
     def add(self, done: Mapping[str, int]) -> None:
@@ -27,6 +32,17 @@ class Progress:
             with self._lock:
                 self.total.update(done)
                 self._save()
+
+    def place(self, project_id: int) -> Place | None:
+        """How far the project was when the attempt before ended; None at its beginning."""
+        reached, place = self._reached
+        return place if reached == project_id else None
+
+    def reach(self, project_id: int, place: Place) -> None:
+        """The project got that far."""
+        with self._lock:
+            self._reached = project_id, place
+            self._save()
 
     def once(self, name: str, work: Callable[["Progress"], None]) -> None:
         """A phase that is one piece of work."""
@@ -54,6 +70,7 @@ class Progress:
     def _finish(self, phase: int, project_id: int) -> None:
         """Behind a project that failed the next attempt begins there."""
         with self._lock:
+            self._reached = 0, None
             if not self.failed:
                 self._finished = (phase, project_id)
                 self._save()
@@ -63,4 +80,11 @@ class Progress:
         if self.failed:
             return
         phase, project_id = self._finished
-        self.run.save(phase=phase, project=project_id, total=dict(self.total))
+        reached, place = self._reached
+        where = place and {"project": reached, "level": place.level, "until": place.until.isoformat()}
+        self.run.save(phase=phase, project=project_id, reached=where, total=dict(self.total))
+
+
+def _read_place(saved: Mapping[str, Any] | None) -> tuple[int, Place | None]:
+    """The project, and its place."""
+    return (saved["project"], Place(saved["level"], datetime.fromisoformat(saved["until"]))) if saved else (0, None)

@@ -42,8 +42,8 @@ def collect_due() -> dict[str, int]:
     while waiting and monotonic() < end:
         project_id, passes = waiting.popleft()
         with _guarded(project_id):
-            for done in islice(passes, 1):
-                total += done
+            for one in islice(passes, 1):
+                total += one.done
                 waiting.append((project_id, passes))
     return _report("collected", total)
 
@@ -55,10 +55,10 @@ def scan() -> dict[str, int]:
     total, pace = Counter[str](), Pace()
     for project_id in collector.find_projects():
         with _guarded(project_id):
-            for done in chain(
+            for one in chain(
                 collector.drain(project_id, rest=pace.rest), collector.drain(project_id, scan=True, rest=pace.rest)
             ):
-                total += done
+                total += one.done
     with _guarded("blobs of no project"):
         for freed in collector.purge_unused_blobs():
             total += Counter({"blobs": freed.blobs, "bytes": freed.size})

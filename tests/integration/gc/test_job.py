@@ -2,8 +2,10 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -227,6 +229,39 @@ def test_what_is_finished_is_not_done_again_for_a_killed_worker(
         *[("_collect_guarded", project, "scan") for project in (site.first, site.second) for _ in range(2)],
         *[("_purge_unused_blobs",)] * 2, *[("_reap_uploads",)] * 2, *[("_sweep",)] * 2,
     ]  # fmt: skip
+
+
+def test_clients_that_delete_meanwhile_do_not_keep_a_killed_run(
+    site: Site, windows: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after each pass over a project, while more is deleted before each: the run has its own work, and an end."""
+    windows(restore_window=0, gc_grace=0, upload_lease=0, head_margin=0)
+    kills, honest_reach, honest_collect = 0, Progress.reach, job.collector.collect
+
+    def collect(project_id: int, **options: Any) -> Counter[str]:
+        clock.advance(seconds=1)
+        delete_manifest(repository_id=site.repository, digest=site.push(b"gone %d" % kills))
+        return honest_collect(project_id, **options)
+
+    def reach(progress: Progress, *place: Any) -> None:
+        nonlocal kills
+        honest_reach(progress, *place)
+        progress.run.flush()
+        kills += 1
+        raise Killed
+
+    monkeypatch.setattr(job.collector, "collect", collect)
+    monkeypatch.setattr(Progress, "reach", reach)
+    execution_id = services.start_execution(job.KIND, job.checked_parameters({}))
+    (task_id,) = selectors.task_ids(execution_id)
+    while (execution := Execution.objects.get(id=execution_id)).status not in FINAL:
+        with suppress(Killed):
+            assert run_task(task_id, "test", has_keeper=False)
+        assert kills < 100, "it has no end"
+        clock.advance(minutes=1)
+        leases.reap()
+    assert execution.status == "Success", log_of(execution)
+    assert execution.result["purged_manifests"] > 3
 
 
 def test_a_project_that_fails_keeps_no_other_from_being_collected(
