@@ -251,11 +251,11 @@ def _celery(
 
 
 def _worker(options: EmbeddedOptions) -> Process:
-    """Two tasks at a time: beside a long job the short tasks of the clock go on. Clients come first."""
+    """Three tasks at a time: two jobs, and beside them the short tasks of the clock. Clients come first."""
     return _celery(
         options, CELERY, "worker",
         "--hostname", "haven@%h",
-        "--concurrency", "2",
+        "--concurrency", "3",
         "--prefetch-multiplier", "1",
         "--queues", QUEUES,
         "--without-gossip", "--without-mingle",

@@ -17,6 +17,6 @@ def test_garbage_collection_on_request(haven: HavenServer) -> None:
     assert run["job_status"] == "Success"
     assert "[INFO]: done" in haven.api("GET", f"{path}/log").text
     [pool] = haven.api("GET", "/jobservice/pools").json()
-    assert pool["concurrency"] == 2
+    assert pool["concurrency"] == 3
     queues = {queue["job_type"]: queue["count"] for queue in haven.api("GET", "/jobservice/queues").json()}
     assert queues["GARBAGE_COLLECTION"] == 0

@@ -24,6 +24,7 @@ ATTEMPTS = 60
 SETTLED = 6.0  # seconds; a server gives up when a worker dies within 5.5 s of its start
 SHARED_LAYERS: tuple[Blob, ...] = tuple(random_layer(20_000, seed=f"shared {number}") for number in range(12))
 FINAL = ("Success", "Error", "Stopped")
+PATIENCE = 600.0  # seconds for a run of a job whose workers live for ten of them
 
 
 class Lost(AssertionError):
@@ -312,8 +313,8 @@ class Jobs:
     def _until_done(self, statuses: Callable[[], list[str]]) -> str:
         began = time.monotonic()
         while not set(found := statuses()) <= set(FINAL):
-            if time.monotonic() - began > 240:
-                raise Lost(f"a run is not done after four minutes: {found}")
+            if time.monotonic() - began > PATIENCE:
+                raise Lost(f"a run is not done after ten minutes: {found}")
             time.sleep(0.3)
         return found[0] if found else ""
 

@@ -7,15 +7,17 @@ taken for dead, or whose clock jumped, can't undo what its successor does.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from django.db.models import F, Q
 from django.utils import timezone
 
+from haven_core.db import backend
 from haven_core.db.transactions import run_write
 from haven_core.jobs.errors import ExecutionUnknown, LeaseLost
 from haven_core.jobs.kinds import find_kind, kind_names
-from haven_core.jobs.models import WAITING, LogChunk, Pause, Status, Task
+from haven_core.jobs.models import WAITING, LogChunk, Pause, Status, Task, Worker
 from haven_core.jobs.processes import has_ended, own_process
 from haven_core.jobs.services import forget_old_executions, hold_execution, settle_execution
 
@@ -40,12 +42,14 @@ class Claim:
 
 
 def claim(task_id: int, worker: str) -> Claim | None:
-    """Take a waiting task whose time has come; None when it is gone, taken, stopped, paused or early. Of many callers
-    one gets it. Locks: job_execution, job_task."""
+    """Take a waiting task whose time has come; None when it is gone, taken, stopped, paused or early, or the worker has no
+    place for it. Of many callers one gets it. Locks: job_worker, job_execution, job_task."""
 
     def work() -> Claim | None:
         execution_id = Task.objects.filter(id=task_id).values_list("execution_id", flat=True).first()
         if execution_id is None:
+            return None
+        if not _has_place(worker):
             return None
         try:
             hold_execution(execution_id)
@@ -74,6 +78,14 @@ def claim(task_id: int, worker: str) -> Claim | None:
         )
 
     return run_write(work)
+
+
+def _has_place(worker: str) -> bool:
+    """Jobs may take all day: one process of a worker that has several is never theirs, but for what the clock sends, such as
+    the audit log's. Two processes ask one after the other."""
+    rows = backend.locked(Worker.objects.filter(name=worker[:255]).values_list("concurrency"), "NO KEY UPDATE")
+    places = max(rows[0][0] - 1, 1) if rows else inf  # a command is no worker
+    return Task.objects.filter(status=Status.RUNNING, worker=worker[:255]).count() < places
 
 
 def beat(

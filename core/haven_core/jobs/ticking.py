@@ -4,11 +4,11 @@ import logging
 import os
 import socket
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from haven_core.db import backend
@@ -45,13 +45,12 @@ def remind() -> int:
     """Send messages for due tasks of which no worker was told lately; returns how many. Locks: job_task (SKIP LOCKED)."""
     now = timezone.now()
     untold = Q(dispatched_at=None) | Q(dispatched_at__lte=now - REMIND_AFTER) | Q(dispatched_at__gt=now + REMIND_AFTER)
-    paused = Pause.objects.values("kind")
-    due = Task.objects.filter(untold, status__in=WAITING, run_after__lte=now).exclude(kind__in=paused)
+    due = _due(now).filter(untold)
     if not due.exists():
         return 0  # a look, no write transaction: this runs every few seconds
 
     def work() -> list[int]:
-        rows = backend.locked(due.order_by("run_after").values_list("id")[:BATCH], "NO KEY UPDATE", skip_locked=True)
+        rows = backend.locked(due.values_list("id")[:BATCH], "NO KEY UPDATE", skip_locked=True)
         ids = [row[0] for row in rows]
         Task.objects.filter(id__in=ids).update(dispatched_at=now)
         return ids
@@ -61,6 +60,16 @@ def remind() -> int:
         Task.objects.filter(id__in=ids, dispatched_at=now).update(dispatched_at=None)  # the next tick tries again
         return 0
     return len(ids)
+
+
+def next_task() -> list[int]:
+    """The id of the task that has waited longest, if there is one, whoever was told of it."""
+    return list(_due(timezone.now()).values_list("id", flat=True)[:1])
+
+
+def _due(now: datetime) -> QuerySet[Task]:
+    paused = Pause.objects.values("kind")
+    return Task.objects.filter(status__in=WAITING, run_after__lte=now).exclude(kind__in=paused).order_by("run_after")
 
 
 class Pulse(threading.Thread):

@@ -19,7 +19,7 @@ from haven_gc.errors import ClockWrong
 from haven_project.celery import app as workers
 from haven_project.clock import app as clock_app
 from haven_registry.models import Blob, Manifest, Upload
-from haven_registry.services import uploads
+from haven_registry.services import purge, uploads
 from haven_registry.services.delete import delete_manifest
 from tests.integration.gc.conftest import Clock, RunJob, log_of
 from tests.support.site import OWNER, Site
@@ -74,6 +74,23 @@ def test_a_busy_project_keeps_no_other_waiting(site: Site, clock: Clock, monkeyp
     monkeypatch.setattr(collector, "collect", collect)
     tasks.collect_due()
     assert [set(seen[:2]), set(seen[2:4])] == [{site.first, site.second}] * 2
+
+
+def test_a_long_collection_is_many_short_tasks(site: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs wait for no more than one of them; each sends for the next while something is left."""
+    for number in range(5):
+        delete_manifest(repository_id=site.repository, digest=site.push(b"gone %d" % number))
+    clock.advance(days=8)
+    sent: list[dict[str, Any]] = []
+    for task in (tasks.collect_due, tasks.sweep):
+        monkeypatch.setattr(task, "apply_async", lambda **options: sent.append(options))
+    monkeypatch.setattr(purge, "BATCH", 1)
+    monkeypatch.setattr(tasks, "RUN_SECONDS", 0.001)
+    tasks.collect_due()
+    assert sent == [{"expires": 60, "retry": False}]
+    monkeypatch.setattr(tasks, "RUN_SECONDS", 60)
+    tasks.collect_due()
+    assert (len(sent), Manifest.objects.count()) == (1, 0)
 
 
 def test_the_clock_sends_what_workers_know() -> None:

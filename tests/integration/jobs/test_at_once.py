@@ -32,6 +32,18 @@ def test_one_of_many_workers_gets_a_task(kind: MakeKind, shared_database: None) 
     assert (Task.objects.get().fence, Task.objects.get().attempt) == (1, 1)
 
 
+def test_a_worker_keeps_a_process_for_the_clock(kind: MakeKind, shared_database: None, clock: Clock) -> None:
+    ticking.Pulse("w", 3)._register()
+    tasks = [selectors.task_ids(services.start_execution(kind(lambda run: None)))[0] for _ in range(THREADS)]
+    outcomes = at_once(lambda number: leases.claim(tasks[number], "w"))
+    held = [outcome for outcome in outcomes if isinstance(outcome, leases.Claim)]
+    assert (len(held), Task.objects.filter(status="Running").count()) == (2, 2)
+    left = next(task for task in tasks if task not in {claim.task_id for claim in held})
+    assert leases.claim(left, "other") is not None, "another worker has places of its own"
+    leases.end(held[0], "Success", {})
+    assert leases.claim(next(iter(ticking.next_task())), "w") is not None
+
+
 def test_a_dead_workers_task_is_put_back_once(kind: MakeKind, shared_database: None, clock: Clock) -> None:
     execution_id = services.start_execution(kind(lambda run: None))
     leases.claim(selectors.task_ids(execution_id)[0], "dead")

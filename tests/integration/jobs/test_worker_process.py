@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,9 @@ class Site:
         options = ["--port", "0", "--unixsocket", f"{self.folder}/valkey.sock", "--save", "", "--appendonly", "no"]
         return self._start([str(self.broker), *options, "--dir", str(self.folder)], "valkey")
 
-    def start_worker(self, name: str) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "celery", "-A", APP, "worker", "-n", f"{name}@test", "-c", "1", "-Q", "default"]
-        return self._start([*words, "--without-gossip", "--without-mingle"], name)
+    def start_worker(self, name: str, concurrency: int = 1) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-m", "celery", "-A", APP, "worker", "-n", f"{name}@test", "-Q", "default"]
+        return self._start([*words, "-c", str(concurrency), "--without-gossip", "--without-mingle"], name)
 
     def _start(self, words: list[str], name: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -173,6 +174,18 @@ def test_a_long_step_keeps_its_lease_and_the_schedules_go_on(jobs_site: Site) ->
     site.wait(lambda: site.ask("look", execution=lost)["status"] == "Success", 90)
     site.wait(lambda: site.ask("look", execution=waiting)["status"] == "Success", 60)
     assert site.ask("look", execution=sleeping)["result"] == {"attempt": 1}
+
+
+def test_the_place_of_a_job_is_the_next_ones(jobs_site: Site) -> None:
+    """Of two processes one does jobs, one after the other, without waiting for a tick in between."""
+    site = jobs_site
+    site.start_worker("only", concurrency=2)
+    site.wait(lambda: bool(site.ask("workers")), 30)
+    jobs = [site.ask("start", kind="SLEEP", parameters={"seconds": 4}) for _ in range(3)]
+    site.wait(lambda: all(site.ask("look", execution=job)["status"] == "Success" for job in jobs), 40)
+    spans = sorted(tuple(site.ask("look", execution=job)["span"]) for job in jobs)
+    gaps = [began - ended for (_, ended), (began, _) in pairwise(spans)]
+    assert all(0 <= gap < 2 for gap in gaps), gaps
 
 
 def test_doubled_workers_fire_each_moment_once(jobs_site: Site) -> None:

@@ -27,6 +27,7 @@ def look(execution: int) -> dict[str, Any]:
     log = [line["message"] for _, lines in selectors.read_log([task.id]) for line in lines]
     return {
         "status": Execution.objects.get(id=execution).status, "attempt": task.attempt, "worker": task.worker, "log": log,
+        "span": [moment and moment.timestamp() for moment in (task.started_at, task.ended_at)],
         "result": task.result, "stop_seconds": seconds, "done": [phase["done"] for phase in task.phases],
     }  # fmt: skip
 
@@ -36,7 +37,8 @@ def every_second(parameters: dict[str, Any], kind: str = "COUNT") -> int:
 
 
 def fires() -> list[str]:
-    return [str(fire) for fire in Execution.objects.order_by("id").values_list("fire_at", flat=True)]
+    fired = Execution.objects.filter(kind="COUNT").exclude(fire_at=None)
+    return [str(fire) for fire in fired.order_by("id").values_list("fire_at", flat=True)]
 
 
 CALLS: dict[str, Any] = {
