@@ -1,11 +1,18 @@
-"""Connections outside Django's request cycle."""
+"""Connections outside Django's request cycle.
+
+A server of the data plane has far more threads than are in the database at a moment. With a connection each, every one of
+them would be a process of PostgreSQL that has plans to make and memory to fill. So they go from request to request, whatever
+thread it has, and the one that was used last is used next: there are as many as were ever needed at once in IDLE_SECONDS.
+SQLite's belong to their threads.
+"""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
@@ -13,10 +20,15 @@ from haven_core.db.backend import thread_connection
 from haven_core.errors import DatabaseUnavailable
 
 REST_SECONDS = 0.1  # a thousand times what asking costs
+IDLE_SECONDS = 60.0
 
 _T = TypeVar("_T")
 _thread = threading.local()
 _log = logging.getLogger("haven.database")
+
+
+_resting: list[tuple[Any, float, float]] = []
+"""The driver's connections nobody uses now, when each was given back, and when it was last written on."""
 
 
 def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T:
@@ -24,11 +36,23 @@ def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T
 
     There are no request signals in a bare WSGI callable, so nobody else looks after the connection. A repeatable function
     (a read) that fails on a dead one runs again on a new one. Another must not run twice, so its connection is checked
-    before, unless this thread wrote on it a moment ago (REST_SECONDS). Raises DatabaseUnavailable, and whatever else
-    `function` raises.
+    before, unless it was written on a moment ago (REST_SECONDS). Raises DatabaseUnavailable, and whatever else `function`
+    raises.
     """
+    if thread_connection().connection is not None:  # its own, that it keeps: with SQLite, or under Django's handler
+        return _run(function, is_repeatable=is_repeatable)
+    _thread.is_borrower = thread_connection().vendor == "postgresql"
+    try:
+        _borrow()
+        return _run(function, is_repeatable=is_repeatable)
+    finally:
+        rest_connection()
+        _thread.is_borrower = False
+
+
+def _run(function: Callable[[], _T], *, is_repeatable: bool) -> _T:
     if not is_repeatable:
-        wake_connection(getattr(_thread, "wrote_at", -inf))
+        _check(getattr(_thread, "wrote_at", -inf))
     was_connected = thread_connection().connection is not None
     try:
         result = function()
@@ -37,7 +61,7 @@ def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T
             raise
         _drop_dead_connection()
         if is_repeatable and was_connected and thread_connection().connection is None:
-            return on_live_connection(function, is_repeatable=False)
+            return _run(function, is_repeatable=False)
         _log.error("database unavailable: %s", str(error).strip().partition("\n")[0])
         raise DatabaseUnavailable from error
     if not is_repeatable:
@@ -45,9 +69,52 @@ def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T
     return result
 
 
+def rest_connection() -> None:
+    """Call before a long wait for something else, such as a request body: others may have the connection meanwhile."""
+    database = thread_connection()
+    connection = database.connection
+    if connection is None or not getattr(_thread, "is_borrower", False) or database.in_atomic_block:
+        return
+    database.connection = None
+    if not connection.is_at_rest():
+        connection.close()
+        return
+    now = time.monotonic()
+    _resting.append((connection, now, getattr(_thread, "wrote_at", -inf)))
+    with suppress(IndexError):  # another thread was first; one too many that is closed is made again
+        while now - _resting[0][1] > IDLE_SECONDS:
+            _resting.pop(0)[0].close()
+
+
 def wake_connection(rested_since: float) -> None:
-    """Call before a write that follows a long wait for something else, such as a request body: a connection that died
-    meanwhile is replaced. rested_since: time.monotonic() when the wait began; a short one is not worth asking."""
+    """Call before a write that follows such a wait: a connection that died meanwhile is replaced. rested_since:
+    time.monotonic() when the wait began; a short one is not worth asking."""
+    _check(getattr(_thread, "wrote_at", -inf) if _borrow() else rested_since)
+
+
+def close_resting() -> None:
+    """Close what nobody uses (tests, before their database goes)."""
+    while _resting:
+        _resting.pop()[0].close()
+
+
+def _borrow() -> bool:
+    """Give a borrower that has none the connection that was used last; False when it has one, or none rests."""
+    database = thread_connection()
+    if database.connection is not None or not getattr(_thread, "is_borrower", False):
+        return False
+    try:
+        connection, _, wrote_at = _resting.pop()
+    except IndexError:
+        return False
+    database.connection, _thread.wrote_at = connection, wrote_at
+    database.autocommit, database.run_on_commit = True, []  # as connect() leaves them
+    database.closed_in_transaction = database.errors_occurred = False
+    database.health_check_done = True  # type: ignore[attr-defined]
+    return True
+
+
+def _check(rested_since: float) -> None:
     if time.monotonic() - rested_since > REST_SECONDS:
         _drop_dead_connection()
 

@@ -66,6 +66,10 @@ class Connection(extensions.connection):  # type: ignore[misc]  # the driver has
             waiting.insert(0, BEGIN)
         return waiting
 
+    def is_at_rest(self) -> bool:
+        """Whether it is open and nothing is begun, or still to be said, on it."""
+        return not self.closed and not self._ahead and self.get_transaction_status() == _IDLE
+
     def commit(self) -> None:
         """End the transaction, if anything was said in it."""
         if self._ahead or self.get_transaction_status() != _IDLE:

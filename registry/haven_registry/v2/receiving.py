@@ -11,7 +11,7 @@ import hashlib
 from time import monotonic
 from typing import Protocol
 
-from haven_core.db.connections import wake_connection
+from haven_core.db.connections import rest_connection, wake_connection
 from haven_registry.errors import SizeInvalid, UploadUnknown
 from haven_registry.oci.digest import Digest, new_hash
 from haven_registry.oci.errors import DigestInvalid
@@ -48,6 +48,7 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
     try:
         if writer.will_cut:
             require_current(upload)
+        rest_connection()
         for piece in chunks(request):
             if limit is not None and writer.size + len(piece) > limit:
                 raise SizeInvalid(f"the body is longer than its Content-Range of {limit} bytes")
@@ -58,6 +59,7 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
                 recorded, staging = start + writer.size, writer.checkpoint()
                 wake_connection(waiting_since)
                 upload, waiting_since = _record(upload, recorded, staging, algorithm, hasher), monotonic()
+                rest_connection()
         staging = writer.checkpoint()
         wake_connection(waiting_since)
         upload = _record(upload, start + writer.size, staging, algorithm, hasher)

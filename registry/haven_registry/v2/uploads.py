@@ -6,7 +6,7 @@ import time
 from uuid import UUID
 
 from haven_core.conf import config
-from haven_core.db.connections import wake_connection
+from haven_core.db.connections import rest_connection, wake_connection
 from haven_core.domain.origin import Origin
 from haven_core.errors import HavenError
 from haven_core.rbac.access import ProjectAccess
@@ -260,9 +260,11 @@ def _with_status(here: _Here, upload: OpenUpload, response: Response) -> Respons
 def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
     """Check the digest, make the bytes durable at their key, publish. A wrong digest ends the session with 400."""
     waiting_since = time.monotonic()
+    rest_connection()
     try:
         receiving.require_digest(upload, digest)
     except OciError:
+        wake_connection(waiting_since)
         _cancel(upload)
         raise
     _seal(upload)

@@ -19,6 +19,7 @@ from tests.support.site import Site
 _RACES = [
     "test_events_at_once.py",
     "test_immutability_races.py",
+    "test_lent_connections.py",
     "test_messages.py",
     "test_tag_races.py",
     "test_unseen_races.py",
