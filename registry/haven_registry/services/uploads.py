@@ -40,6 +40,12 @@ WHERE id = %s AND state = 'open' AND version = %s
 RETURNING object_id, (SELECT b.id FROM blob b WHERE b.digest = %s), (SELECT b.object_id FROM blob b WHERE b.digest = %s)
 """
 _OPEN_UPLOADS = "SELECT count(*) FROM (SELECT 1 FROM upload WHERE owner = %s AND state = 'open' LIMIT %s) AS mine"
+_INSERT_OBJECT = "INSERT INTO storage_object (storage_key, state, created_at) "
+_INSERT_UPLOAD = (
+    "INSERT INTO upload (id, repository_id, object_id, state, owner, algorithm, received_bytes, version, created_at, "
+    "touched_at) SELECT %s, r.id, o.id, 'open', %s, %s, 0, 0, %s, %s "
+)
+_ITS_PLACE = "RETURNING repository_id, (SELECT p.project_id FROM repository p WHERE p.id = upload.repository_id)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +102,41 @@ def start_upload(*, repository_id: int, owner: str, algorithm: str = "sha256") -
 def _open(condition: str, values: tuple[Any, ...], owner: str, algorithm: str) -> OpenUpload:
     """In the live repository r that meets the condition, which has these values."""
     upload_id, key, now, limit = uuid4(), new_key(), timezone.now(), config().max_open_uploads
+    place = f"{condition} AND r.deleted_at IS NULL AND ({_OPEN_UPLOADS}) < %s", (*values, owner, limit, limit)
+    insert = _insert_in_one if backend.is_postgresql() else _insert_in_two
 
     def work() -> backend.Row:
-        backend.ahead("INSERT INTO storage_object (storage_key, state, created_at) VALUES (%s, 'staged', %s)", key, now)
-        created = backend.prepared(
-            "INSERT INTO upload (id, repository_id, object_id, state, owner, algorithm, received_bytes, version, "
-            "created_at, touched_at) SELECT %s, r.id, o.id, 'open', %s, %s, 0, 0, %s, %s "
-            f"FROM repository r, storage_object o WHERE {condition} AND r.deleted_at IS NULL AND o.storage_key = %s "
-            f"AND ({_OPEN_UPLOADS}) < %s "
-            "RETURNING repository_id, (SELECT p.project_id FROM repository p WHERE p.id = upload.repository_id)",
-            upload_id, owner, algorithm, now, now, *values, key, owner, limit, limit,
-        )  # fmt: skip
+        created = insert(place, key, (upload_id, owner, algorithm, now, now))
         if not created:
             has_too_many = backend.sql(_OPEN_UPLOADS, owner, limit)[0][0] >= limit
             raise TooManyUploads(retry_after_seconds=RETRY_SECONDS) if has_too_many else RepositoryUnknown
         return created[0]
 
-    repository_id, project_id = run_write(work, is_durable=False)  # a lost session is begun again
+    # not durable: a lost session is begun again
+    repository_id, project_id = run_write(work, is_durable=False, is_one_statement=backend.is_postgresql())
     return OpenUpload(
         upload_id, repository_id, project_id, key, Upload.OPEN, owner, algorithm, 0, None, None, 0, None, now
     )
+
+
+def _insert_in_two(place: tuple[str, tuple[Any, ...]], key: str, row: tuple[Any, ...]) -> list[backend.Row]:
+    """The object, and then the upload in the repository r that meets the condition of `place`, whose values are there too."""
+    condition, values = place
+    backend.sql(_INSERT_OBJECT + "VALUES (%s, 'staged', %s)", key, row[-1])
+    return backend.sql(
+        f"{_INSERT_UPLOAD} FROM repository r, storage_object o WHERE {condition} AND o.storage_key = %s {_ITS_PLACE}",
+        *row, *values, key,
+    )  # fmt: skip
+
+
+def _insert_in_one(place: tuple[str, tuple[Any, ...]], key: str, row: tuple[Any, ...]) -> list[backend.Row]:
+    """The same in a statement that SQLite does not know, which needs neither BEGIN nor COMMIT."""
+    condition, values = place
+    return backend.prepared(
+        f"WITH o AS ({_INSERT_OBJECT} SELECT %s, 'staged', %s FROM repository r WHERE {condition} RETURNING id) "
+        f"{_INSERT_UPLOAD} FROM repository r, o WHERE {condition} {_ITS_PLACE}",
+        key, row[-1], *values, *row, *values,
+    )  # fmt: skip
 
 
 def find_upload(*, upload_id: UUID, repository: str, owner: str) -> OpenUpload:
