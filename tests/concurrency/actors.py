@@ -142,7 +142,9 @@ class Actor:
             if len(chunk) < len(data) and self.random.random() < 0.05:
                 self.count["upload_abandoned"] += 1
                 raise BlobUnknown([digest_of(data)])
-            upload = uploads.find_upload(upload_id=upload.id, repository="/".join(place[:2]), owner=OWNER)
+            upload = uploads.find_upload(
+                upload_id=upload.id, repository="/".join(place[:2]), owner=OWNER, digest=digest_of(data)
+            )
         self.storage.seal(upload.key, upload.staging, len(data))
         self.before = time.time()
         uploads.commit_upload(upload=upload, digest=digest_of(data), size=len(data))

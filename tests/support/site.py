@@ -1,5 +1,6 @@
 """A small registry for tests of the model: projects, a repository, and what clients do, without HTTP."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
@@ -49,8 +50,8 @@ class Site:
         return upload
 
     def commit(self, upload: uploads.OpenUpload, data: bytes, **more: Any) -> str:
-        """Publish what start_upload received."""
-        uploads.commit_upload(upload=upload, digest=digest_of(data), size=len(data), **more)
+        """Publish what start_upload received, as the view does for what nobody had when it looked."""
+        uploads.commit_upload(upload=replace(upload, is_new=True), digest=digest_of(data), size=len(data), **more)
         return digest_of(data)
 
     def upload(self, data: bytes, repository: int | None = None) -> str:

@@ -4,7 +4,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, InterfaceError, NotSupportedError, connection, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 MAX_ROWS_PER_INSERT = 500
@@ -115,6 +115,24 @@ def ahead(text: str, *parameters: Any) -> None:
     execution = _execution(database, text, len(parameters))
     with database.wrap_database_errors, database.connection.cursor() as cursor:
         database.connection.ahead(cursor.mogrify(execution, list(parameters)))
+
+
+def write_at_once(*statements: tuple[str, Sequence[Any]]) -> None:
+    """A transaction in one message: statements, each with its parameters, that need nothing from each other but what the
+    database holds. Each sees what those before it did, and what others committed before it began. They can only tell us
+    something by failing: then nothing was done. Inside run_write(is_one_statement=True). Raises NotSupportedError where
+    that can't be said: to SQLite, by way of a pooler, within a test's transaction."""
+    database = thread_connection()
+    if database.in_atomic_block or not _may_prepare(database):
+        raise NotSupportedError
+    executions = [(_execution(database, text, len(values)), list(values)) for text, values in statements]
+    try:
+        with database.wrap_database_errors:
+            database.connection.say_at_once(executions)
+    except DatabaseError:
+        with suppress(DatabaseError, InterfaceError), database.wrap_database_errors:
+            database.connection.rollback()
+        raise
 
 
 @contextmanager

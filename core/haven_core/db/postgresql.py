@@ -81,6 +81,14 @@ class Connection(extensions.connection):  # type: ignore[misc]  # the driver has
         if self.get_transaction_status() != _IDLE:
             self._say([b"ROLLBACK"])
 
+    def say_at_once(self, statements: Sequence[tuple[str, list[Any]]]) -> None:
+        """BEGIN, statements with their values, and COMMIT; what was put ahead goes first, inside. Whoever is told of an error
+        rolls back."""
+        with self.cursor() as cursor:
+            texts = [cursor.mogrify(statement, values) for statement, values in statements]
+            ahead, self._ahead = self._ahead, []
+            cursor.execute(b"; ".join([BEGIN, *ahead, *texts, b"COMMIT"]))
+
     def _say(self, statements: Sequence[bytes]) -> None:
         with self.cursor() as cursor:
             extensions.cursor.execute(cursor, b"; ".join(statements))

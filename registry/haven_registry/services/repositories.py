@@ -69,8 +69,13 @@ def hold_repository(repository_id: int) -> HeldRepository:
 
 def lock_repository(repository_id: int) -> None:
     """hold_repository's lock for a transaction that finds out in its next statement whether the repository is live."""
-    if strength := backend.lock("KEY SHARE", "repository"):
-        backend.ahead("SELECT 1 FROM repository WHERE id = %s" + strength, repository_id)
+    if backend.is_postgresql():
+        backend.ahead(lock_statement(), repository_id)
+
+
+def lock_statement() -> str:
+    """What lock_repository() says, with the repository's id. PostgreSQL's; SQLite has one writer."""
+    return "SELECT 1 FROM repository WHERE id = %s" + backend.lock("KEY SHARE", "repository")
 
 
 def show_repository(held: HeldRepository, now: datetime, origin: Origin) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.db import DataError, NotSupportedError
 from django.utils import timezone
 
 from haven_core.conf import config
@@ -16,13 +17,13 @@ from haven_core.db import backend
 from haven_core.db.fields import decode_digest, encode_digest
 from haven_core.db.transactions import ATTEMPTS, run_write
 from haven_core.errors import ConcurrentChange, QuotaExceeded
-from haven_core.quotas.services import charge
+from haven_core.quotas.services import WARNING_PERCENT, charge
 from haven_core.visibility import take_away
 from haven_registry.errors import RepositoryUnknown, TooManyUploads, UploadConflict, UploadUnknown
 from haven_registry.models import StorageObject, Upload
 from haven_registry.selectors import StoredBlob, find_stored
 from haven_registry.services.blobs import link_blobs
-from haven_registry.services.repositories import get_or_create_repository, lock_repository
+from haven_registry.services.repositories import get_or_create_repository, lock_repository, lock_statement
 from haven_registry.services.room import with_room
 from haven_registry.storage.driver import StagingState
 from haven_registry.storage.keys import new_key
@@ -39,6 +40,31 @@ WHERE id = %s AND state = 'open' AND version = %s
   AND EXISTS (SELECT 1 FROM repository r WHERE r.id = upload.repository_id AND r.deleted_at IS NULL)
 RETURNING object_id, (SELECT b.id FROM blob b WHERE b.digest = %s), (SELECT b.object_id FROM blob b WHERE b.digest = %s)
 """
+_CLOSE_AND_LINK = """
+WITH closed AS (
+  UPDATE upload SET state = 'committed', digest = %s, staging = NULL, touched_at = %s
+  WHERE id = %s AND state = 'open' AND version = %s
+    AND EXISTS (SELECT 1 FROM repository r WHERE r.id = upload.repository_id AND r.deleted_at IS NULL)
+  RETURNING object_id, repository_id
+), published AS (
+  UPDATE storage_object o SET state = 'live', purge_after = NULL FROM closed, blob b
+  WHERE o.id = closed.object_id AND b.object_id = o.id AND b.digest = %s
+  RETURNING b.id AS blob_id, b.size, closed.repository_id
+), charged_for AS (
+  INSERT INTO project_blob (project_id, blob_id, size) SELECT %s, blob_id, size FROM published
+  ON CONFLICT DO NOTHING RETURNING id, size
+), linked AS (
+  INSERT INTO repository_blob (repository_id, project_blob_id, keep_until, review_at)
+  SELECT repository_id, id, %s, %s FROM published, charged_for RETURNING id
+), charged AS (
+  UPDATE project_quota q SET used_bytes = q.used_bytes + charged_for.size FROM charged_for, linked
+  WHERE q.project_id = %s AND (q.hard_bytes IS NULL OR (q.used_bytes + charged_for.size <= q.hard_bytes
+    AND (q.used_bytes * 100 < q.hard_bytes * %s) = ((q.used_bytes + charged_for.size) * 100 < q.hard_bytes * %s)))
+  RETURNING 1
+)
+SELECT CASE count(*) WHEN 1 THEN 1 ELSE ('a push is recorded step by step' || left(count(*)::text, 0))::int END FROM charged
+"""
+"""Ends with an error (a number it is not) unless everything was as one would think."""
 _OPEN_UPLOADS = "SELECT count(*) FROM (SELECT 1 FROM upload WHERE owner = %s AND state = 'open' LIMIT %s) AS mine"
 _INSERT_OBJECT = "INSERT INTO storage_object (storage_key, state, created_at) "
 _INSERT_UPLOAD = (
@@ -57,6 +83,7 @@ class OpenUpload:
     received_bytes: what is durable. prefix_digest: digest of exactly those bytes, or None when it must be computed
     again.
     staging: the storage driver's own state. version: changes with every recorded progress.
+    is_new: nobody had the bytes of the digest that find_upload was asked about; False when it was not.
     """
 
     id: UUID
@@ -72,6 +99,7 @@ class OpenUpload:
     version: int
     digest: str | None
     created_at: datetime
+    is_new: bool = False
 
     @property
     def is_committed(self) -> bool:
@@ -139,25 +167,26 @@ def _insert_in_one(place: tuple[str, tuple[Any, ...]], key: str, row: tuple[Any,
     )  # fmt: skip
 
 
-def find_upload(*, upload_id: UUID, repository: str, owner: str) -> OpenUpload:
+def find_upload(*, upload_id: UUID, repository: str, owner: str, digest: str | None = None) -> OpenUpload:
     """The session, open or committed, in the live repository 'project/name'. Raises UploadUnknown when it is missing or
     cancelled, and just so when it belongs to another repository or owner: an id that leaked is worth nothing. Takes no
-    lock."""
+    lock. digest: what the caller wants to publish, see OpenUpload.is_new."""
+    wanted = encode_digest(digest) if digest else None
     rows = backend.prepared(
         "SELECT u.repository_id, r.project_id, coalesce(o.storage_key, ''), u.state, u.algorithm, u.received_bytes, "
-        "u.prefix_digest, u.staging, u.version, u.digest, u.created_at FROM upload u "
+        "u.prefix_digest, u.staging, u.version, u.digest, u.created_at, EXISTS (SELECT 1 FROM blob b WHERE b.digest = %s) FROM upload u "
         "JOIN repository r ON r.id = u.repository_id AND r.deleted_at IS NULL "
         "LEFT JOIN storage_object o ON o.id = u.object_id "
         "WHERE u.id = %s AND r.full_name = %s AND u.owner = %s AND u.state <> 'cancelled'",
-        upload_id, repository, owner,
+        wanted, upload_id, repository, owner,
     )  # fmt: skip
     if not rows:
         raise UploadUnknown
-    repository_id, project_id, key, state, algorithm, received, prefix, staging, version, digest, created_at = rows[0]
+    repository_id, project_id, key, state, algorithm, received, prefix, staging, version, done, at, is_known = rows[0]
     return OpenUpload(
         upload_id, repository_id, project_id, key, state, owner, algorithm, received,
         decode_digest(prefix) if prefix else None, json.loads(staging) if staging else None, version,
-        decode_digest(digest) if digest else None, backend.as_datetime(created_at),
+        decode_digest(done) if done else None, backend.as_datetime(at), wanted is not None and not is_known,
     )  # fmt: skip
 
 
@@ -211,6 +240,8 @@ def commit_upload(
     Raises UploadUnknown, UploadConflict, RepositoryUnknown, QuotaExceeded; after that one the session is cancelled.
     Locks: repository (KEY SHARE), blob (insert; UPDATE to repair), upload, project_blob, repository_blob, project_quota.
     """
+    if upload.is_new and _commit_at_once(upload, digest, size):
+        return
     known: StoredBlob | None = None
     for _ in range(ATTEMPTS):
         work = partial(_commit, upload, digest, size, known)
@@ -228,6 +259,30 @@ def commit_upload(
         else:
             return
     raise ConcurrentChange  # pushed and collected again and again
+
+
+def _commit_at_once(upload: OpenUpload, digest: str, size: int) -> bool:
+    """What _commit does for a blob that nobody had, in one message to PostgreSQL, where each costs as much as the statements in
+    it. False, and nothing is done, when it can't be said so, or anything is not as one would think: others were
+    first, the session changed, there is no room, or little enough to warn of."""
+    if not backend.is_postgresql():
+        return False
+    raw, now = encode_digest(digest), timezone.now()
+    until = now + config().upload_lease
+    link = (
+        raw, now, upload.id, upload.version, raw, upload.project_id, until, until,
+        upload.project_id, WARNING_PERCENT, WARNING_PERCENT,
+    )  # fmt: skip
+    statements = (
+        (lock_statement(), (upload.repository_id,)),
+        (_INSERT_BLOB, (raw, size, now, upload.key)),
+        (_CLOSE_AND_LINK, link),
+    )
+    try:
+        run_write(partial(backend.write_at_once, *statements), is_one_statement=True)
+    except (DataError, NotSupportedError):
+        return False
+    return True
 
 
 class _Committed(Exception):

@@ -169,11 +169,20 @@ def _find(here: _Here, ref: str) -> OpenUpload:
         raise UploadUnknown(ref[:64]) from None
     if str(upload_id) != ref:
         raise UploadUnknown(ref[:64])
-    upload = service.find_upload(upload_id=upload_id, repository=here.name, owner=here.owner)
+    wanted = _wanted(here.request) if here.request.method == "PUT" else None
+    upload = service.find_upload(upload_id=upload_id, repository=here.name, owner=here.owner, digest=wanted)
     claims = here.identity.claims
     if here.identity.expired and claims is not None and not _began(upload, claims):
         raise Challenge(here.request, [scope(here.name, PUSH)], "invalid_token")
     return upload
+
+
+def _wanted(request: Request) -> str | None:
+    """What a PUT is to publish; a digest that is none is refused later, once the session is known."""
+    try:
+        return str(Digest.parse(request.parameter("digest") or ""))
+    except OciError:
+        return None
 
 
 def _began(upload: OpenUpload, claims: Claims) -> bool:

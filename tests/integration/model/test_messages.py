@@ -10,10 +10,12 @@ from psycopg2 import extensions
 
 from haven_core.db import backend
 from haven_core.db.postgresql import BEGIN, Connection, Cursor
+from haven_core.db.fields import encode_digest
 from haven_core.db.transactions import retries, run_write
+from haven_core.errors import QuotaExceeded
 from haven_core.events.models import OutboxEvent
 from haven_core.events.outbox import publish
-from haven_registry.errors import RepositoryUnknown
+from haven_registry.errors import RepositoryUnknown, UploadConflict
 from haven_registry.models import Blob, StorageObject, Upload
 from haven_registry.services import uploads
 from tests.support.documents import digest_of
@@ -196,13 +198,77 @@ def test_a_layer_for_a_repository_deleted_meanwhile(site: Site):
     assert Upload.objects.get(id=upload.id).state == Upload.OPEN
 
 
+def rows_of(digest: str) -> dict[str, object]:
+    """All that a blob's rows say, but for ids and times."""
+    [row] = backend.sql(
+        "SELECT u.state, u.digest = b.digest, u.staging, u.version, o.state, o.purge_after, b.size, b.damaged_at, pb.size, "
+        "pb.project_id, rb.repository_id, rb.keep_until = rb.review_at, rb.hidden_at, q.used_bytes FROM blob b "
+        "JOIN storage_object o ON o.id = b.object_id JOIN upload u ON u.object_id = o.id "
+        "JOIN project_blob pb ON pb.blob_id = b.id JOIN repository_blob rb ON rb.project_blob_id = pb.id "
+        "JOIN project_quota q ON q.project_id = pb.project_id WHERE b.digest = %s",
+        encode_digest(digest),
+    )  # fmt: skip
+    return dict(enumerate(row))
+
+
+def test_a_new_blob_is_published_in_one_message_just_as_in_several(site: Site, said: list[str]) -> None:
+    site.upload(b"zero")
+    upload, other = site.start_upload(b"one"), site.start_upload(b"two")
+    said.clear()
+    site.commit(upload, b"one")
+    assert [message.count("EXECUTE") for message in said] == [3]
+    said.clear()
+    uploads.commit_upload(upload=other, digest=digest_of(b"two"), size=3)
+    assert len(said) == 3
+    at_once, step_by_step = rows_of(digest_of(b"one")), rows_of(digest_of(b"two"))
+    assert at_once == step_by_step
+    assert at_once[max(at_once)] == site.used() == 10
+
+
+def test_a_blob_that_came_meanwhile_is_published_step_by_step(site: Site) -> None:
+    """Nobody had it when the request looked: then the same session ended, another one did, or another project's."""
+    upload, later = site.start_upload(b"same"), site.start_upload(b"same")
+    other = site.start_upload(b"same", site.new_repository(site.second, "app"))
+    for each in (upload, upload, later, other):
+        site.commit(each, b"same")
+    assert (Blob.objects.count(), site.used(site.first), site.used(site.second)) == (1, 4, 4)
+    assert sorted(StorageObject.objects.values_list("state", flat=True)) == ["dead", "dead", "live"]
+    assert set(Upload.objects.values_list("state", flat=True)) == {Upload.COMMITTED}
+
+
+@pytest.mark.parametrize(
+    ("size", "warned", "used"),
+    [(84, 0, 84), (85, 1, 85), (100, 1, 100), (101, 0, 0)],
+    ids=["below the mark", "at the mark", "all of it", "too much"],
+)
+def test_a_new_blob_and_the_limit(site: Site, size: int, warned: int, used: int) -> None:
+    site.limit(100)
+    upload = site.start_upload(bytes(size))
+    with suppress(QuotaExceeded):
+        site.commit(upload, bytes(size))
+    assert (site.used(), site.shows(digest_of(bytes(size)))) == (used, used > 0)
+    assert OutboxEvent.objects.filter(topic="quota.warned").count() == warned
+    assert Blob.objects.count() == (1 if used else 0)
+
+
+def test_a_new_blob_of_a_session_that_went_on(site: Site) -> None:
+    upload = site.start_upload(b"old")
+    uploads.record_progress(upload, received_bytes=3, prefix_digest=None, staging=None)
+    with pytest.raises(UploadConflict):
+        site.commit(upload, b"old")
+    assert (Blob.objects.count(), site.used()) == (0, 0)
+    assert Upload.objects.get(id=upload.id).state == Upload.OPEN
+    assert connection.connection.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
+
+
 def test_behind_a_pooler_the_lost_statement_begins_again_and_none_is_prepared_after(site: Site, no_pooler: None):
     """A pooler that pools transactions gives this one a server connection where nothing is prepared."""
     site.upload(b"first")
     assert connection.connection.statements
+    upload = site.start_upload(b"second")
     backend.sql("DEALLOCATE ALL")
     before = retries["lost_statement"]
-    digest = site.upload(b"second")
+    digest = site.commit(upload, b"second")
     assert site.shows(digest)
     assert retries["lost_statement"] == before + 1
     prepared = len(connection.connection.statements)
