@@ -72,13 +72,17 @@ def put_manifest(
         origin = Origin(pushed_by, address)
         show_repository(held, now, origin)
         links = _hold_blobs(repository_id, project_id, blobs, now)
-        known = hold_manifests(repository_id, children, own=[digest], now=now)
+        # without children most are new, and need no look: the insert finds out
+        known = hold_manifests(repository_id, children, own=[digest], now=now) if children else {}
         if missing := (blobs - links.keys()) | (set(children) - known.keys()):
             raise ManifestBlobUnknown(missing)
-        manifest_id = known.get(digest)
-        created = manifest_id is None
+        manifest_id = known.get(digest) or _insert(repository_id, digest, parsed, payload, pushed_by, now)
+        created = manifest_id is not None and digest not in known
         if manifest_id is None:
-            manifest_id = _insert(repository_id, digest, parsed, payload, pushed_by, now)
+            manifest_id = hold_manifests(repository_id, (), own=[digest], now=now).get(digest)
+        if manifest_id is None:
+            raise ConcurrentChange  # it was pushed, or purged, between two statements
+        if created:
             insert_references(
                 manifest_id,
                 [(role, links[str(blob.digest)]) for role, blob in parsed.required_blobs],
@@ -164,7 +168,8 @@ def _hold_blobs(repository_id: int, project_id: int, digests: set[str], now: dat
 
 def _insert(
     repository_id: int, digest: str, parsed: ParsedManifest, payload: bytes, pushed_by: str, now: datetime
-) -> int:
+) -> int | None:
+    """The new row's id; None when there is one, live or trashed."""
     subject = str(parsed.subject.digest) if parsed.subject else None
     rows = backend.insert(
         Manifest, MANIFEST_COLUMNS,
@@ -175,6 +180,4 @@ def _insert(
         )],
         on_conflict="(repository_id, digest) DO NOTHING",
     )  # fmt: skip
-    if not rows:
-        raise ConcurrentChange  # the same manifest was pushed at the same time: next time it is an existing one
-    return int(rows[0][0])
+    return int(rows[0][0]) if rows else None
