@@ -12,7 +12,16 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, InterfaceError, NotSupportedError, connection, connections, models
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    NotSupportedError,
+    connection,
+    connections,
+    models,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 MAX_ROWS_PER_INSERT = 500

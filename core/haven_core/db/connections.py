@@ -28,7 +28,7 @@ _log = logging.getLogger("haven.database")
 
 
 _resting: list[tuple[Any, float, float]] = []
-"""The driver's connections nobody uses now, when each was given back, and when it was last written on."""
+"""The driver's connections nobody uses now, when each was given back, and when it was last known to live."""
 
 
 def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T:
@@ -36,23 +36,25 @@ def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T
 
     There are no request signals in a bare WSGI callable, so nobody else looks after the connection. A repeatable function
     (a read) that fails on a dead one runs again on a new one. Another must not run twice, so its connection is checked
-    before, unless it was written on a moment ago (REST_SECONDS). Raises DatabaseUnavailable, and whatever else `function`
-    raises.
+    before, unless it was asked or written on a moment ago (REST_SECONDS). Raises DatabaseUnavailable, and whatever else
+    `function` raises.
     """
     if thread_connection().connection is not None:  # its own, that it keeps: with SQLite, or under Django's handler
+        _close_idle()
         return _run(function, is_repeatable=is_repeatable)
+    was_borrower = _is_borrower()
     _thread.is_borrower = thread_connection().vendor == "postgresql"
     try:
         _borrow()
         return _run(function, is_repeatable=is_repeatable)
     finally:
         rest_connection()
-        _thread.is_borrower = False
+        _thread.is_borrower = was_borrower
 
 
 def _run(function: Callable[[], _T], *, is_repeatable: bool) -> _T:
     if not is_repeatable:
-        _check(getattr(_thread, "wrote_at", -inf))
+        _check(getattr(_thread, "alive_at", -inf))
     was_connected = thread_connection().connection is not None
     try:
         result = function()
@@ -65,7 +67,7 @@ def _run(function: Callable[[], _T], *, is_repeatable: bool) -> _T:
         _log.error("database unavailable: %s", str(error).strip().partition("\n")[0])
         raise DatabaseUnavailable from error
     if not is_repeatable:
-        _thread.wrote_at = time.monotonic()
+        _thread.alive_at = time.monotonic()
     return result
 
 
@@ -73,23 +75,22 @@ def rest_connection() -> None:
     """Call before a long wait for something else, such as a request body: others may have the connection meanwhile."""
     database = thread_connection()
     connection = database.connection
-    if connection is None or not getattr(_thread, "is_borrower", False) or database.in_atomic_block:
+    if connection is None or not _is_borrower() or database.in_atomic_block:
         return
     database.connection = None
-    if not connection.is_at_rest():
+    # one that was opened without a look whether another rests is one too many
+    if not (_thread.has_asked and connection.is_at_rest()):
         connection.close()
         return
-    now = time.monotonic()
-    _resting.append((connection, now, getattr(_thread, "wrote_at", -inf)))
-    with suppress(IndexError):  # another thread was first; one too many that is closed is made again
-        while now - _resting[0][1] > IDLE_SECONDS:
-            _resting.pop(0)[0].close()
+    _thread.has_asked = False
+    _resting.append((connection, time.monotonic(), getattr(_thread, "alive_at", -inf)))
+    _close_idle()
 
 
-def wake_connection(rested_since: float) -> None:
-    """Call before a write that follows such a wait: a connection that died meanwhile is replaced. rested_since:
-    time.monotonic() when the wait began; a short one is not worth asking."""
-    _check(getattr(_thread, "wrote_at", -inf) if _borrow() else rested_since)
+def wake_connection(rested_since: float = -inf) -> None:
+    """Call before a write, or whatever else needs the database, after such a wait: a connection that died meanwhile is
+    replaced. rested_since: time.monotonic() when the wait began; a short one is not worth asking."""
+    _check(_thread.alive_at if _borrow() else rested_since)
 
 
 def close_resting() -> None:
@@ -98,25 +99,41 @@ def close_resting() -> None:
         _resting.pop()[0].close()
 
 
+def _is_borrower() -> bool:
+    return getattr(_thread, "is_borrower", False)
+
+
 def _borrow() -> bool:
     """Give a borrower that has none the connection that was used last; False when it has one, or none rests."""
     database = thread_connection()
-    if database.connection is not None or not getattr(_thread, "is_borrower", False):
+    if database.connection is not None or not _is_borrower():
         return False
+    _thread.has_asked = True
     try:
-        connection, _, wrote_at = _resting.pop()
+        connection, _, alive_at = _resting.pop()
     except IndexError:
         return False
-    database.connection, _thread.wrote_at = connection, wrote_at
-    database.autocommit, database.run_on_commit = True, []  # as connect() leaves them
+    database.connection, _thread.alive_at = connection, alive_at
+    # as connect() leaves them
+    database.autocommit, database.run_on_commit = True, []
+    database.in_atomic_block = database.needs_rollback = False
+    database.savepoint_ids, database.atomic_blocks = [], []
     database.closed_in_transaction = database.errors_occurred = False
     database.health_check_done = True  # type: ignore[attr-defined]
     return True
 
 
-def _check(rested_since: float) -> None:
-    if time.monotonic() - rested_since > REST_SECONDS:
+def _close_idle() -> None:
+    """Close what nobody needed for IDLE_SECONDS."""
+    with suppress(IndexError):  # none rests, or another thread was first: one too many that is closed is made again
+        while time.monotonic() - _resting[0][1] > IDLE_SECONDS:
+            _resting.pop(0)[0].close()
+
+
+def _check(alive_at: float) -> None:
+    if time.monotonic() - alive_at > REST_SECONDS:
         _drop_dead_connection()
+        _thread.alive_at = time.monotonic()
 
 
 def is_unavailable(error: BaseException) -> bool:

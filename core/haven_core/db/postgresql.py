@@ -68,7 +68,8 @@ class Connection(extensions.connection):  # type: ignore[misc]  # the driver has
 
     def is_at_rest(self) -> bool:
         """Whether it is open and nothing is begun, or still to be said, on it."""
-        return not self.closed and not self._ahead and self.get_transaction_status() == _IDLE
+        is_idle = not self.closed and self.get_transaction_status() == _IDLE
+        return is_idle and self._is_autocommit and not self._ahead
 
     def commit(self) -> None:
         """End the transaction, if anything was said in it."""

@@ -9,7 +9,8 @@ order in brackets:
     blob that is there already      UPDATE, to repair it
     project_blob (blob_id)          INSERT … DO NOTHING, then KEY SHARE on those that were there
     repository_blob (project_blob)  upsert / KEY SHARE (manifest PUT) / NO KEY UPDATE (delete)
-    manifest (id; new ones: height, digest)   SHARE to name one, NO KEY UPDATE to trash or revive one; then INSERT
+    manifest (id; new ones: height, digest)   SHARE to name one, NO KEY UPDATE to trash or revive one; then INSERT,
+                                    and SHARE or NO KEY UPDATE on one that it found there
     tag (name)                      upsert / UPDATE
     artifact_detail, artifact_label (manifest)    INSERT … DO NOTHING
     tag_history, pull_daily (its unique key), outbox_event    INSERT / upsert

@@ -52,19 +52,25 @@ WITH closed AS (
   RETURNING b.id AS blob_id, b.size, closed.repository_id
 ), charged_for AS (
   INSERT INTO project_blob (project_id, blob_id, size) SELECT %s, blob_id, size FROM published
-  ON CONFLICT DO NOTHING RETURNING id, size
-), linked AS (
+  ON CONFLICT DO NOTHING RETURNING id
+), one AS (
   INSERT INTO repository_blob (repository_id, project_blob_id, keep_until, review_at)
   SELECT repository_id, id, %s, %s FROM published, charged_for RETURNING id
-), charged AS (
-  UPDATE project_quota q SET used_bytes = q.used_bytes + charged_for.size FROM charged_for, linked
-  WHERE q.project_id = %s AND (q.hard_bytes IS NULL OR (q.used_bytes + charged_for.size <= q.hard_bytes
-    AND (q.used_bytes * 100 < q.hard_bytes * %s) = ((q.used_bytes + charged_for.size) * 100 < q.hard_bytes * %s)))
+)
+"""
+# a statement of its own: what the foreign keys lock comes at the end of a statement, and must come before the quota
+_CHARGE = """
+WITH one AS (
+  UPDATE project_quota SET used_bytes = used_bytes + %s
+  WHERE project_id = %s AND (hard_bytes IS NULL OR (used_bytes + %s <= hard_bytes
+    AND (used_bytes * 100 < hard_bytes * %s) = ((used_bytes + %s) * 100 < hard_bytes * %s)))
   RETURNING 1
 )
-SELECT CASE count(*) WHEN 1 THEN 1 ELSE ('a push is recorded step by step' || left(count(*)::text, 0))::int END FROM charged
 """
-"""Ends with an error (a number it is not) unless everything was as one would think."""
+_MUST_BE_ONE = (
+    "SELECT CASE count(*) WHEN 1 THEN 1 ELSE ('pushed step by step' || left(count(*)::text, 0))::int END FROM one"
+)
+"""Ends with an error (a number it is not) unless there is one."""
 _OPEN_UPLOADS = "SELECT count(*) FROM (SELECT 1 FROM upload WHERE owner = %s AND state = 'open' LIMIT %s) AS mine"
 _INSERT_OBJECT = "INSERT INTO storage_object (storage_key, state, created_at) "
 _INSERT_UPLOAD = (
@@ -174,7 +180,8 @@ def find_upload(*, upload_id: UUID, repository: str, owner: str, digest: str | N
     wanted = encode_digest(digest) if digest else None
     rows = backend.prepared(
         "SELECT u.repository_id, r.project_id, coalesce(o.storage_key, ''), u.state, u.algorithm, u.received_bytes, "
-        "u.prefix_digest, u.staging, u.version, u.digest, u.created_at, EXISTS (SELECT 1 FROM blob b WHERE b.digest = %s) FROM upload u "
+        "u.prefix_digest, u.staging, u.version, u.digest, u.created_at, "
+        "EXISTS (SELECT 1 FROM blob b WHERE b.digest = %s) FROM upload u "
         "JOIN repository r ON r.id = u.repository_id AND r.deleted_at IS NULL "
         "LEFT JOIN storage_object o ON o.id = u.object_id "
         "WHERE u.id = %s AND r.full_name = %s AND u.owner = %s AND u.state <> 'cancelled'",
@@ -269,14 +276,12 @@ def _commit_at_once(upload: OpenUpload, digest: str, size: int) -> bool:
         return False
     raw, now = encode_digest(digest), timezone.now()
     until = now + config().upload_lease
-    link = (
-        raw, now, upload.id, upload.version, raw, upload.project_id, until, until,
-        upload.project_id, WARNING_PERCENT, WARNING_PERCENT,
-    )  # fmt: skip
+    link = (raw, now, upload.id, upload.version, raw, upload.project_id, until, until)
     statements = (
         (lock_statement(), (upload.repository_id,)),
         (_INSERT_BLOB, (raw, size, now, upload.key)),
-        (_CLOSE_AND_LINK, link),
+        (_CLOSE_AND_LINK + _MUST_BE_ONE, link),
+        (_CHARGE + _MUST_BE_ONE, (size, upload.project_id, size, WARNING_PERCENT, size, WARNING_PERCENT)),
     )
     try:
         run_write(partial(backend.write_at_once, *statements), is_one_statement=True)

@@ -255,6 +255,7 @@ def _range_refusal(here: _Here, upload: OpenUpload) -> Response | None:
 
 def _now(here: _Here, upload: OpenUpload) -> OpenUpload:
     """The session as the request that was first has left it."""
+    wake_connection()
     return service.find_upload(upload_id=upload.id, repository=here.name, owner=here.owner)
 
 
@@ -273,7 +274,6 @@ def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
     try:
         receiving.require_digest(upload, digest)
     except OciError:
-        wake_connection(waiting_since)
         _cancel(upload)
         raise
     _seal(upload)
@@ -308,6 +308,7 @@ def _is_sound(stored: StoredBlob) -> bool:
 def _cancel(upload: OpenUpload) -> None:
     """End the session, then remove its bytes; what is left by a crash in between is the sweeper's."""
     _require_open(upload)
+    wake_connection()
     service.cancel_upload(upload.id)
     try:
         driver().abandon(upload.key, upload.staging)

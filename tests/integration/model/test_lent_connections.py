@@ -75,10 +75,45 @@ def test_others_have_it_while_a_body_comes_in() -> None:
     in_a_new_thread(lambda: as_write(write))
 
 
+def test_who_forgets_to_wake_one_up_leaves_none_behind() -> None:
+    def forget() -> int:
+        mine = backend_pid()
+        rest_connection()
+        assert backend_pid() != mine, "another was opened"
+        return mine
+
+    pids = {in_a_new_thread(lambda: as_read(forget)) for _ in range(3)}
+    assert (len(pids), len(connections._resting)) == (1, 1)
+
+
+def test_what_the_request_before_left_in_the_wrapper_is_gone() -> None:
+    def spoil() -> int:
+        pid = backend_pid()
+        backend.thread_connection().needs_rollback = True
+        return pid
+
+    with ThreadPoolExecutor(1) as one:
+        pid = one.submit(lambda: as_read(spoil)).result(20)
+        found = one.submit(lambda: as_read(lambda: run_write(backend_pid))).result(20)
+    assert found == pid
+
+
+def test_one_inside_another_gives_back_once() -> None:
+    def outer() -> int:
+        rest_connection()
+        inner = as_read()
+        wake_connection()
+        assert backend_pid() == inner
+        return inner
+
+    in_a_new_thread(lambda: as_write(outer))
+    assert len(connections._resting) == 1
+
+
 def test_a_dead_one_costs_no_request() -> None:
     for again in (as_write, as_read):
         pid = in_a_new_thread(as_write)
-        connections._thread.wrote_at = 0.0
+        connections._thread.alive_at = 0.0
         backend.sql("SELECT pg_terminate_backend(%s, 5000)", pid)
         connections._resting[:] = [(each, since, 0.0) for each, since, _ in connections._resting]  # not just written on
         assert in_a_new_thread(again) != pid
