@@ -4,20 +4,25 @@ A look-up costs a request more than everything else, most of all with PostgreSQL
 each manifest and blob that is in demand, and with PostgreSQL for up to MAX_TOGETHER of them in one statement. Only what was
 found is remembered, never that something is missing. How a delete is seen at once all the same: haven_core.visibility.
 
-A pull asks for a tag, then for the digest it was told, then for the payload: one look-up answers all three.
+A pull asks for a tag, then for the digest it was told, then for the payload: one look-up answers all three. Then it asks for
+the blobs: the first of them takes the others along.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 from haven_core.db.backend import is_postgresql
 from haven_core.visibility import MEMORY_SECONDS, mark, now
 from haven_registry import selectors
+from haven_registry.oci.media_types import IMAGE_TYPES
 from haven_registry.selectors import FoundBlob, FoundManifest
 from haven_registry.v2.payloads import keep
 
 MAX_TOGETHER = 64
 _LIMIT = 10_000
+_BLOB = re.compile(rb'"digest"\s*:\s*"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"')
 
 _T = TypeVar("_T")
 Name = tuple[str, str, str]  # project, repository, tag or digest
@@ -54,6 +59,14 @@ class Memory(Generic[_T]):
             self.remember(asked, under, other, value)
         return self.remember(asked, under, name, found)
 
+    def expect(self, names: Iterable[Name]) -> None:
+        """Somebody is about to ask for these."""
+        room = MAX_TOGETHER - len(self._wanted)
+        for name in islice(names, max(room, 0)):
+            entry = self._found.get(name)
+            if entry is None or entry[0] <= now():
+                self._wanted[name] = None
+
     def remember(self, asked: float, under: bytes, name: Name, value: _T | None) -> _T | None:
         """Take what was found, and give it back. asked, under: now() and mark(), read before the question was sent."""
         if value is None:
@@ -72,21 +85,23 @@ class Memory(Generic[_T]):
 
 def _find_tagged(name: Name) -> FoundManifest | None:
     asked, under = now(), mark()
-    found = _with_payload_kept(selectors.find_manifest(*name[:2], tag=name[2]))
+    found = _with_payload_kept(name, selectors.find_manifest(*name[:2], tag=name[2]))
     if found is not None and under is not None:
         _by_digest.remember(asked, under, (*name[:2], found.digest), found)
     return found
 
 
 def _find_manifest(name: Name) -> FoundManifest | None:
-    return _with_payload_kept(selectors.find_manifest(*name[:2], digest=name[2]))
+    return _with_payload_kept(name, selectors.find_manifest(*name[:2], digest=name[2]))
 
 
-def _with_payload_kept(found: FoundManifest | None) -> FoundManifest | None:
-    """Payloads have a memory of their own, which is bounded by bytes."""
+def _with_payload_kept(name: Name, found: FoundManifest | None) -> FoundManifest | None:
+    """Payloads have a memory of their own, which is bounded by bytes. What an image consists of is asked for next."""
     if found is None or found.payload is None:
         return found
     keep(found.id, found.payload)
+    if is_postgresql() and found.media_type in IMAGE_TYPES:
+        _blobs.expect((*name[:2], match.decode()) for match in _BLOB.findall(found.payload))
     return found._replace(payload=None)
 
 

@@ -73,6 +73,28 @@ def test_the_memory_begins_when_the_question_is_sent_not_when_it_is_answered(tim
     assert memory.find(name_of("a")) is None
 
 
+def test_what_is_expected_comes_with_the_first_of_it(time: Time):
+    asked = Asked(a="A", b="B", c="C")
+    memory = asked.memory
+    memory.expect([name_of("a"), name_of("b"), name_of("gone")])
+    assert [memory.find(name_of(tag)) for tag in "abc"] == ["A", "B", "C"]
+    assert asked.statements == [[name_of(tag) for tag in ("a", "b", "gone")], [name_of("c")]]
+    memory.expect([name_of("a")])
+    time.now += visibility.MEMORY_SECONDS / 4
+    assert [memory.find(name_of("gone")), memory.find(name_of("a"))] == [None, "A"]
+    assert asked.statements[2:] == [[name_of("gone")]]
+
+
+def test_no_more_is_expected_than_goes_into_a_statement(time: Time):
+    asked = Asked(a="A")
+    memory = asked.memory
+    for _ in range(3):
+        memory.expect(name_of(f"x{number}") for number in range(MAX_TOGETHER))
+    assert memory.find(name_of("a")) == "A"
+    assert memory.find(name_of("a")) == "A"
+    assert [len(statement) for statement in asked.statements] == [MAX_TOGETHER + 1]
+
+
 def test_what_is_missing_is_asked_for_every_time(time: Time):
     asked = Asked()
     memory = asked.memory
