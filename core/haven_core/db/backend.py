@@ -182,6 +182,8 @@ def _may_prepare(database: BaseDatabaseWrapper) -> bool:
 def _execution(database: BaseDatabaseWrapper, text: str, number: int) -> str:
     """The EXECUTE, with placeholders, of a statement of so many parameters; prepared now if this connection has it not."""
     name, preparation, execution = _as_prepared(text, number)
+    with database.wrap_database_errors:
+        database.connection.count_execution()
     if name not in database.connection.statements:
         _run(database, preparation, [])
         database.connection.statements.add(name)

@@ -15,6 +15,9 @@ from psycopg2 import extensions
 
 BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"  # whatever the server's default is: locks here rely on it
 _IDLE = extensions.TRANSACTION_STATUS_IDLE
+# Left to itself the server plans some look-ups by key each time, which takes forty times as long as to run them.
+_PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
+_FIRST_PLANS = 100  # statements that are run by the first plans; the next ones serve ten times as many, and so on
 
 
 class Connection(extensions.connection):  # type: ignore[misc]  # the driver has no types
@@ -28,6 +31,8 @@ class Connection(extensions.connection):  # type: ignore[misc]  # the driver has
         self.statements: set[str] = set()
         """Names of what is prepared on it; whoever prepares adds his."""
         self._is_direct: bool | None = None
+        self._executions = 0
+        self._plans_serve = 0  # as many of them; none before the session plans once
 
     def is_direct(self) -> bool:
         """Whether the server itself is at the other end, and not a pooler, whose sessions have names of its own. Asks once."""
@@ -36,6 +41,17 @@ class Connection(extensions.connection):  # type: ignore[misc]  # the driver has
                 cursor.execute("SELECT pg_backend_pid()")
                 self._is_direct = cursor.fetchone()[0] == self.get_backend_pid()
         return self._is_direct
+
+    def count_execution(self) -> None:
+        """Call before something prepared is run. Plans made while tables were small are bad when they have grown, which the
+        server finds out only when it next counts rows, in minutes: so they are made anew now and then."""
+        self._executions += 1
+        if self._executions <= self._plans_serve or not self.is_at_rest():
+            return  # a transaction might take it back
+        statement = "DISCARD PLANS" if self._plans_serve else _PLAN_ONCE
+        self._plans_serve = max(10 * self._plans_serve, _FIRST_PLANS)
+        with self.cursor() as cursor:
+            cursor.execute(statement)
 
     @property
     def autocommit(self) -> bool:

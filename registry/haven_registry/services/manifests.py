@@ -155,13 +155,14 @@ def _hold_blobs(repository_id: int, project_id: int, digests: set[str], now: dat
     if not digests:
         return {}
     read = backend.prepared if len(digests) <= backend.MAX_ROWS_PREPARED else backend.sql
+    # a subquery, as in selectors._FIND_BLOB: joined, a project's blobs were all read when there were no statistics yet
     rows = read(
-        "SELECT b.digest, rb.id FROM repository_blob rb "
-        "JOIN project_blob pb ON pb.id = rb.project_blob_id JOIN blob b ON b.id = pb.blob_id "
-        f"WHERE rb.repository_id = %s AND pb.project_id = %s AND b.digest IN ({backend.placeholders([*digests])}) "
+        f"SELECT b.digest, rb.id FROM blob b, repository_blob rb WHERE b.digest IN ({backend.placeholders([*digests])}) "
+        "AND rb.repository_id = %s AND rb.project_blob_id = "
+        "(SELECT pb.id FROM project_blob pb WHERE pb.project_id = %s AND pb.blob_id = b.id) "
         f"AND (rb.hidden_at IS NULL OR rb.keep_until > %s OR {selectors.IS_NAMED_BY_LIVE_MANIFEST}) "
         "ORDER BY rb.project_blob_id" + backend.lock("KEY SHARE", "rb"),
-        repository_id, project_id, *map(encode_digest, digests), now,
+        *map(encode_digest, digests), repository_id, project_id, now,
     )  # fmt: skip
     return {decode_digest(raw): row_id for raw, row_id in rows}
 

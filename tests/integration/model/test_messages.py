@@ -10,7 +10,7 @@ from psycopg2 import extensions
 
 from haven_core.db import backend
 from haven_core.db.fields import encode_digest
-from haven_core.db.postgresql import BEGIN, Connection, Cursor
+from haven_core.db.postgresql import _FIRST_PLANS, BEGIN, Connection, Cursor
 from haven_core.db.transactions import retries, run_write
 from haven_core.errors import QuotaExceeded
 from haven_core.events.models import OutboxEvent
@@ -274,6 +274,31 @@ def test_behind_a_pooler_the_lost_statement_begins_again_and_none_is_prepared_af
     prepared = len(connection.connection.statements)
     site.upload(b"third")
     assert len(connection.connection.statements) == prepared
+
+
+@pytest.fixture
+def new_session() -> Iterator[None]:
+    connection.close()
+    yield
+    connection.close()
+
+
+def test_a_session_plans_once_and_anew_when_tables_may_have_grown(new_session: None, no_pooler: None, said: list[str]):
+    """Not in a transaction, which could take the setting back."""
+
+    def look(times: int) -> list[str]:
+        said.clear()
+        for _ in range(times):
+            backend.prepared("SELECT id FROM project WHERE id = %s", 1)
+        return [message for message in said if "EXECUTE" not in message]
+
+    with suppress(ZeroDivisionError), transaction.atomic():
+        assert look(1) == []
+        raise ZeroDivisionError
+    assert look(_FIRST_PLANS - 2) == ["SET plan_cache_mode = force_generic_plan"]
+    assert look(1) == []
+    assert look(9 * _FIRST_PLANS) == ["DISCARD PLANS"]
+    assert backend.sql("SHOW plan_cache_mode") == [("force_generic_plan",)]
 
 
 def test_a_pooler_that_answers_under_its_own_name_is_known_at_once(
