@@ -41,6 +41,10 @@ class Place(NamedTuple):
     until: datetime
 
 
+AfterStep = Callable[[Counter[str]], None]
+"""Called after each step of a pass, in no transaction, with what it did; what it raises ends the pass."""
+
+
 class Pass(NamedTuple):
     """What one pass over a project did, by level, and the place where the next one goes on."""
 
@@ -68,7 +72,7 @@ def drain(
     delete_untagged: bool = False,
     scan: bool = False,
     place: Place | None = None,
-    rest: Callable[[], None] = lambda: None,
+    after: AfterStep = lambda _: None,
 ) -> Iterator[Pass]:
     """Passes over one project until nothing is left of what is due now, and of what that lets go of; yields each, in no
     transaction. What becomes due meanwhile is the next run's: clients that delete as quickly as this collects would
@@ -79,7 +83,7 @@ def drain(
     level, until = place or (0, now)
     until = min(until, now)  # the clock may have gone back since
     while level < levels:
-        done = collect(project_id, delete_untagged=delete_untagged, scan=scan, until=until, rest=rest)
+        done = collect(project_id, delete_untagged=delete_untagged, scan=scan, until=until, after=after)
         if not was_idle(done):
             has_worked = True
         elif has_worked:
@@ -95,31 +99,35 @@ def collect(
     delete_untagged: bool = False,
     scan: bool = False,
     until: datetime | None = None,
-    rest: Callable[[], None] = lambda: None,
+    after: AfterStep = lambda _: None,
 ) -> Counter[str]:
     """One pass over one project, each level at most purge.BATCH rows; returns what was done, by level.
 
     delete_untagged: also trash untagged manifests that nothing keeps and that are older than untagged_age; only when a
     policy or a person asks. scan: look for project_blobs that no hint led to, too (what a crash left; for blobs see
-    purge_unused_blobs). until: only what was deleted, or due, by then. rest: called after each step.
+    purge_unused_blobs). until: only what was deleted, or due, by then.
     Safe at any time, beside any number of pushes and other collectors. Raises ClockWrong.
     """
     require_right_clock()
-    done: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+
+    def did(**numbers: int) -> None:
+        total.update(numbers)
+        after(Counter(numbers))
+
     if delete_untagged:
-        done["untagged"] = trash_untagged(project_id, until=until)
-    done["repositories"] = purge.purge_repository(project_id, until=until)
-    done["manifests"] = purge.purge_manifests(project_id, until=until).removed
-    rest()
+        did(untagged=trash_untagged(project_id, until=until))
+    did(
+        repositories=purge.purge_repository(project_id, until=until),
+        manifests=purge.purge_manifests(project_id, until=until).removed,
+    )
     links = purge.purge_repository_blobs(project_id, until=until)
-    done["repository_blobs_seen"], done["repository_blobs"] = links.looked_at, links.removed
-    rest()
+    did(repository_blobs_seen=links.looked_at, repository_blobs=links.removed)
     charges = purge.purge_project_blobs(project_id, None if scan else links.let_go)
-    done["project_blobs"] = charges.removed
-    rest()
-    done["blobs"], done["bytes"] = purge_blobs(charges.let_go)
-    rest()
-    return done
+    did(project_blobs=charges.removed)
+    freed = purge_blobs(charges.let_go)
+    did(blobs=freed.blobs, bytes=freed.size)
+    return total
 
 
 def was_idle(done: Counter[str]) -> bool:

@@ -100,13 +100,17 @@ def _collect_guarded(progress: Progress, project_id: int, **options: bool) -> No
 
 
 def _collect(progress: Progress, project_id: int, **options: bool) -> None:
-    run, total = progress.run, Counter[str]()
-    for done, place in collector.drain(project_id, place=progress.place(project_id), rest=Pace().rest, **options):
-        total += done
-        progress.add(done)
-        progress.reach(project_id, place)
-        run.advance(0, size=done["bytes"])
+    run, pace, total = progress.run, Pace(), Counter[str]()
+
+    def after(did: Counter[str]) -> None:
+        progress.add(did)
+        run.advance(0, size=did["bytes"])
         run.check()
+        pace.rest()
+
+    for done, place in collector.drain(project_id, place=progress.place(project_id), after=after, **options):
+        total += done
+        progress.reach(project_id, place)
     did = {level: number for level, number in total.items() if number and level != "repository_blobs_seen"}
     if did:
         run.info("collected", project=project_id, **did)

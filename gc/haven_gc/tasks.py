@@ -40,7 +40,7 @@ def collect_due() -> dict[str, int]:
     end, total, pace = monotonic() + RUN_SECONDS, Counter[str](), Pace()
     due = collector.find_due_projects(timezone.now())
     shuffle(due)
-    waiting = deque((project_id, collector.drain(project_id, rest=pace.rest)) for project_id in due)
+    waiting = deque((project_id, collector.drain(project_id, after=lambda _: pace.rest())) for project_id in due)
     while waiting and monotonic() < end:
         project_id, passes = waiting.popleft()
         with _guarded(project_id):
@@ -60,7 +60,8 @@ def scan() -> dict[str, int]:
     for project_id in collector.find_projects():
         with _guarded(project_id):
             for one in chain(
-                collector.drain(project_id, rest=pace.rest), collector.drain(project_id, scan=True, rest=pace.rest)
+                collector.drain(project_id, after=lambda _: pace.rest()),
+                collector.drain(project_id, scan=True, after=lambda _: pace.rest()),
             ):
                 total += one.done
     with _guarded("blobs of no project"):

@@ -23,7 +23,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from tests.siege.clients import RETENTION_KEEPS, Client, Jobs, Keeper, Killer, Siege
+from tests.siege.clients import FINAL, RETENTION_KEEPS, Client, Jobs, Keeper, Killer, Lost, Siege
 from tests.siege.restoring import Restorer
 from tests.siege.terms import EMPTY, RESTORABLE, SETTINGS, restore_window
 from tests.support.client import expect
@@ -35,6 +35,7 @@ from tests.support.stack import StackError
 PROJECTS = ("north", "south")
 MORE_SECONDS = 240.0
 PULLS_ARRIVE = 15.0  # noted, sent every 3 s, added every 5 s
+RUNS_END = 240.0  # seconds after the last kill: a run that is at its fifth attempt waits for half a minute first
 RULES_CACHED = 5.0  # seconds for which another process may still hold a tag immutable after its rule is gone
 _END_OF_CLAIMS = "UPDATE storage_object SET purge_after = now() WHERE state = 'dead' AND purge_after > now()"
 EVERYWHERE = {"repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}]}
@@ -174,6 +175,7 @@ def _aftermath(siege: Siege, people: list[Client], postgres: PostgresServer | No
     stack = siege.stack
     stack.wait_running(seconds=90)
     siege.stop.clear()
+    _watched(siege, lambda: _runs_end(siege))
     for person in people:
         for (repository, tag), manifest in person.ledger.items():
             _watched(siege, lambda who=person, at=(repository, tag, manifest): who.pull(*at))  # type: ignore[misc]
@@ -193,6 +195,17 @@ def _aftermath(siege: Siege, people: list[Client], postgres: PostgresServer | No
         deadlocks = int(_sql(postgres, "SELECT sum(deadlocks) FROM pg_stat_database"))
         if deadlocks:
             siege.violation(f"{deadlocks} deadlocks")
+
+
+def _runs_end(siege: Siege) -> None:
+    """Whoever was killed in the middle of a run, a run comes to its end."""
+    until = time.monotonic() + RUNS_END
+    while running := [
+        job for job in siege.api("GET", "/haven/jobs?page_size=100").json() if job["status"] not in FINAL
+    ]:
+        if time.monotonic() > until:
+            raise Lost(f"runs are not done {RUNS_END} seconds after the last kill: {running}")
+        time.sleep(0.5)
 
 
 def _pulls_counted(siege: Siege) -> None:

@@ -64,12 +64,12 @@ def test_a_long_step_is_not_followed_by_an_endless_rest(rests: list[float], comp
 def test_a_pass_rests_between_its_steps(site: Site) -> None:
     count = 0
 
-    def rest() -> None:
+    def rest(_: object) -> None:
         nonlocal count
         count += 1
         assert not backend.thread_connection().in_atomic_block or backend.thread_connection().savepoint_ids == []
 
-    collect.collect(site.first, rest=rest)
+    collect.collect(site.first, after=rest)
     assert count == 4
 
 
