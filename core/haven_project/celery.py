@@ -1,10 +1,11 @@
 """The workers' Celery application. What the clock sends is in haven_project.clock."""
 
+import gc
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_before_create_process, worker_ready, worker_shutting_down
 
 from haven_project.broker import configure
 
@@ -22,6 +23,14 @@ app.conf.update(
 app.autodiscover_tasks(["haven_core", "haven_core.jobs", "haven_registry", "haven_gc"])
 
 _pulses: list[Any] = []
+
+
+@worker_before_create_process.connect
+def _share_memory(**_: Any) -> None:
+    """What is loaded by now stays, in the parent and its children: a child's collector that looked at it would copy all
+    of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @worker_ready.connect

@@ -40,6 +40,7 @@ LONGEST = (
 SLOW = frozenset(
     {
         "contract/test_schemathesis.py",
+        "e2e/test_memory.py",
         "faults",
         "integration/gc/test_on_postgresql.py",
         "integration/jobs/test_on_postgresql.py",
