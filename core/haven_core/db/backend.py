@@ -1,7 +1,5 @@
 """SQL that differs, or that the ORM can't say: locks weaker than UPDATE, INSERT … ON CONFLICT … RETURNING."""
 
-import fcntl
-import os
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -174,7 +172,7 @@ _is_pooled = False  # a pooler stands between us and PostgreSQL, as far as this 
 def _may_prepare(database: BaseDatabaseWrapper) -> bool:
     if database.vendor != "postgresql" or _is_pooled or database.force_debug_cursor or database.execute_wrappers:
         return False
-    _connect(database)
+    connect(database)
     with database.wrap_database_errors:
         return bool(database.connection.is_direct())
 
@@ -208,7 +206,7 @@ def thread_connection() -> BaseDatabaseWrapper:
     return database
 
 
-def _connect(database: BaseDatabaseWrapper) -> None:
+def connect(database: BaseDatabaseWrapper) -> None:
     """What Django's cursor() does first: under its handler the connection is tried once a request."""
     if database.connection is None or not database.health_check_done:  # type: ignore[attr-defined]  # stubs lack it
         database.close_if_health_check_failed()
@@ -216,7 +214,7 @@ def _connect(database: BaseDatabaseWrapper) -> None:
 
 
 def _run(database: BaseDatabaseWrapper, text: str, values: list[Any]) -> list[Row]:
-    _connect(database)
+    connect(database)
     try:
         cursor = database.connection.cursor()
         try:
@@ -236,92 +234,11 @@ def _with_question_marks(text: str) -> str:
     return text.replace("%s", "?").replace("%%", "%")
 
 
-@contextmanager
-def writers_turn() -> Iterator[None]:
-    """Around a write transaction: SQLite's writers wait for each other here, in the kernel, and not in SQLite.
-
-    SQLite polls for its lock, asleep for up to 100 ms between tries: with eight writers the disk and the processors idle
-    while everybody sleeps. A file lock wakes the next one at once, and ends with the process that holds it. Who writes
-    without it is only less quick: SQLite's own lock still decides.
-    """
-    path = database_file()
-    if path is None:
-        yield
-        return
-    descriptor = _turn_file(path)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
 def database_file() -> str | None:
     """SQLite's file; None with PostgreSQL, and for a database in memory."""
     database = thread_connection()
     path = str(database.settings_dict["NAME"])
     return None if database.vendor == "postgresql" or "mode=memory" in path else path
-
-
-def _turn_file(path: str) -> int:
-    """This thread's descriptor of the lock file beside the database: flock tells threads apart by descriptor."""
-    known: tuple[str, int] | None = getattr(_thread, "turn", None)
-    if known is None or known[0] != path:
-        descriptor = os.open(f"{path}.turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        known = _thread.turn = (path, descriptor)
-    return known[1]
-
-
-@contextmanager
-def commit_without_sync() -> Iterator[None]:
-    """Around a transaction of transactions.write_transaction: SQLite's COMMIT does not wait for the disk, see sync().
-    Whatever writes without it waits inside, as SQLite does by itself."""
-    database = thread_connection()
-    if database.vendor == "postgresql" or database.in_atomic_block:  # the latter within the transaction of a test
-        yield
-        return
-    _set_synchronous(database, "NORMAL")
-    try:
-        yield
-    finally:
-        _set_synchronous(database, "FULL")
-
-
-def _set_synchronous(database: BaseDatabaseWrapper, level: str) -> None:
-    """Straight on the driver: this comes twice with every write."""
-    _connect(database)
-    with database.wrap_database_errors:
-        database.connection.execute(f"PRAGMA synchronous = {level}")
-
-
-def relax_this_commit() -> None:
-    """PostgreSQL: the COMMIT of this transaction, or of the next statement, need not wait for the disk. Ends with the
-    transaction, so a pooled connection carries nothing on."""
-    if is_postgresql():
-        database = thread_connection()
-        _connect(database)
-        database.connection.ahead(b"SET LOCAL synchronous_commit = off")
-
-
-def sync() -> None:
-    """What this process committed to SQLite is on the disk when this returns; PostgreSQL's COMMIT has waited already.
-
-    A commit is durable once the log it was appended to is: that is all SQLite's own FULL does, except that it waits while
-    it holds the lock for which all other writers wait. Frames that a checkpoint has taken from the log since are in the
-    database, which the checkpoint syncs. SQLite locks nothing in the log, so another descriptor of it may be closed
-    (https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous). Raises OSError.
-    """
-    path = database_file()
-    if path is None:
-        return
-    try:
-        descriptor = os.open(f"{path}-wal", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # the last connection was closed, which checkpoints everything
-        return
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def matches(column: str) -> str:

@@ -40,7 +40,8 @@ def on_live_connection(function: Callable[[], _T], *, is_repeatable: bool) -> _T
     `function` raises.
     """
     if thread_connection().connection is not None:  # its own, that it keeps: with SQLite, or under Django's handler
-        _close_idle()
+        if _resting:
+            _close_idle()
         return _run(function, is_repeatable=is_repeatable)
     was_borrower = _is_borrower()
     _thread.is_borrower = thread_connection().vendor == "postgresql"
@@ -119,7 +120,7 @@ def _borrow() -> bool:
     database.in_atomic_block = database.needs_rollback = False
     database.savepoint_ids, database.atomic_blocks = [], []
     database.closed_in_transaction = database.errors_occurred = False
-    database.health_check_done = True  # type: ignore[attr-defined]
+    database.health_check_done = True  # type: ignore[attr-defined]  # stubs lack it
     return True
 
 

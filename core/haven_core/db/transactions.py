@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from django.db import DatabaseError, IntegrityError, transaction
 
-from haven_core.db import backend
+from haven_core.db import backend, waits
 from haven_core.errors import ConcurrentChange
 from haven_core.visibility import change_mark
 
@@ -26,13 +26,13 @@ def write_transaction(*, is_durable: bool = True, is_one_statement: bool = False
     is_one_statement: the block makes one write, which needs no BEGIN and COMMIT, and may read after it.
     """
     frame = backend.nothing_left_unsaid() if is_one_statement else transaction.atomic(durable=True)
-    with backend.writers_turn(), backend.commit_without_sync(), frame:
+    with waits.writers_turn(), waits.commit_without_sync(), frame:
         if not is_durable:
-            backend.relax_this_commit()
+            waits.relax_this_commit()
         yield
     change_mark()
     if is_durable:
-        backend.sync()
+        waits.sync()
 
 
 def run_write(function: Callable[[], _T], *, is_durable: bool = True, is_one_statement: bool = False) -> _T:

@@ -113,7 +113,6 @@ def test_one_inside_another_gives_back_once() -> None:
 def test_a_dead_one_costs_no_request() -> None:
     for again in (as_write, as_read):
         pid = in_a_new_thread(as_write)
-        connections._thread.alive_at = 0.0
         backend.sql("SELECT pg_terminate_backend(%s, 5000)", pid)
         connections._resting[:] = [(each, since, 0.0) for each, since, _ in connections._resting]  # not just written on
         assert in_a_new_thread(again) != pid
