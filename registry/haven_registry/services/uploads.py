@@ -28,6 +28,7 @@ from haven_registry.services.room import with_room
 from haven_registry.storage.driver import StagingState
 from haven_registry.storage.keys import new_key
 
+_Values = tuple[Any, ...]
 RETRY_SECONDS = 60
 """When whoever has too many sessions open may look again."""
 _INSERT_BLOB = (
@@ -72,6 +73,7 @@ _MUST_BE_ONE = (
 )
 """Ends with an error (a number it is not) unless there is one."""
 _OPEN_UPLOADS = "SELECT count(*) FROM (SELECT 1 FROM upload WHERE owner = %s AND state = 'open' LIMIT %s) AS mine"
+_HAS_ROOM = f"({_OPEN_UPLOADS}) < %s"
 _INSERT_OBJECT = "INSERT INTO storage_object (storage_key, state, created_at) "
 _INSERT_UPLOAD = (
     "INSERT INTO upload (id, repository_id, object_id, state, owner, algorithm, received_bytes, version, created_at, "
@@ -136,11 +138,11 @@ def start_upload(*, repository_id: int, owner: str, algorithm: str = "sha256") -
 def _open(condition: str, values: tuple[Any, ...], owner: str, algorithm: str) -> OpenUpload:
     """In the live repository r that meets the condition, which has these values."""
     upload_id, key, now, limit = uuid4(), new_key(), timezone.now(), config().max_open_uploads
-    place = f"{condition} AND r.deleted_at IS NULL AND ({_OPEN_UPLOADS}) < %s", (*values, owner, limit, limit)
+    place, room = (f"{condition} AND r.deleted_at IS NULL", values), (owner, limit, limit)
     insert = _insert_in_one if backend.is_postgresql() else _insert_in_two
 
     def work() -> backend.Row:
-        created = insert(place, key, (upload_id, owner, algorithm, now, now))
+        created = insert(place, room, key, (upload_id, owner, algorithm, now, now))
         if not created:
             has_too_many = backend.sql(_OPEN_UPLOADS, owner, limit)[0][0] >= limit
             raise TooManyUploads(retry_after_seconds=RETRY_SECONDS) if has_too_many else RepositoryUnknown
@@ -153,23 +155,26 @@ def _open(condition: str, values: tuple[Any, ...], owner: str, algorithm: str) -
     )
 
 
-def _insert_in_two(place: tuple[str, tuple[Any, ...]], key: str, row: tuple[Any, ...]) -> list[backend.Row]:
-    """The object, and then the upload in the repository r that meets the condition of `place`, whose values are there too."""
+def _insert_in_two(place: tuple[str, _Values], room: _Values, key: str, row: _Values) -> list[backend.Row]:
+    """The object, and then the upload in the repository r that meets the condition of `place`, whose values are there too.
+    room: the values of _HAS_ROOM."""
     condition, values = place
     backend.sql(_INSERT_OBJECT + "VALUES (%s, 'staged', %s)", key, row[-1])
     return backend.sql(
-        f"{_INSERT_UPLOAD} FROM repository r, storage_object o WHERE {condition} AND o.storage_key = %s {_ITS_PLACE}",
-        *row, *values, key,
+        f"{_INSERT_UPLOAD} FROM repository r, storage_object o WHERE {condition} AND o.storage_key = %s AND {_HAS_ROOM} "
+        + _ITS_PLACE,
+        *row, *values, key, *room,
     )  # fmt: skip
 
 
-def _insert_in_one(place: tuple[str, tuple[Any, ...]], key: str, row: tuple[Any, ...]) -> list[backend.Row]:
+def _insert_in_one(place: tuple[str, _Values], room: _Values, key: str, row: _Values) -> list[backend.Row]:
     """The same in a statement that SQLite does not know, which needs neither BEGIN nor COMMIT."""
     condition, values = place
     return backend.prepared(
-        f"WITH o AS ({_INSERT_OBJECT} SELECT %s, 'staged', %s FROM repository r WHERE {condition} RETURNING id) "
+        f"WITH o AS ({_INSERT_OBJECT} SELECT %s, 'staged', %s FROM repository r WHERE {condition} AND {_HAS_ROOM} "
+        f"RETURNING id) "
         f"{_INSERT_UPLOAD} FROM repository r, o WHERE {condition} {_ITS_PLACE}",
-        key, row[-1], *values, *row, *values,
+        key, row[-1], *values, *room, *row, *values,
     )  # fmt: skip
 
 
