@@ -25,9 +25,9 @@ app.conf.beat_schedule = {
     "count-pulls": _every(5, "haven_registry.tasks.drain_pulls", expires=30),
     "explain-artifacts": _every(5, "haven_registry.tasks.explain_artifacts", expires=30),
     "note-last-uses": _every(30, "haven_core.tasks.note_last_uses", expires=30),
-    "collect": _every(60, "haven_gc.tasks.collect_due", expires=60),
-    "sweep": _every(60, "haven_gc.tasks.sweep", expires=60),
-    "reap-uploads": _every(300, "haven_gc.tasks.reap_uploads", expires=300),
+    "collect": _every(10, "haven_gc.tasks.collect_due", expires=10),
+    "sweep": _every(10, "haven_gc.tasks.sweep", expires=10),
+    "reap-uploads": _every(60, "haven_gc.tasks.reap_uploads", expires=60),
     "forget-events": _every(3600, "haven_core.tasks.forget_events", expires=3600),
     "scan": _every(DAY, "haven_gc.tasks.scan", expires=3600),
 }

@@ -1,21 +1,20 @@
 """What the worker runs by the clock. Each task looks in the database for what is due: lost or doubled messages do no harm.
 
-Every run is bounded, so that a job never waits long for a place, and sends for the next one when something is left.
+Every run is bounded, so that a job never waits long for a place; what is left is there for the next one, which comes as soon as
+this one is over. Runs that sent for the next one themselves would be more with each message of the clock.
 """
 
 import logging
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain, islice
 from random import shuffle
 from time import monotonic
-from typing import Any
 
 from celery import shared_task
 from django.utils import timezone
-from kombu.exceptions import KombuError
 
 from haven_core.db.connections import is_unavailable
 from haven_gc import collect as collector
@@ -33,7 +32,7 @@ PULL_BATCHES_KEPT = timedelta(days=7)
 _log = logging.getLogger("haven.gc")
 
 
-@shared_task(name="haven_gc.tasks.collect_due", expires=60)
+@shared_task(name="haven_gc.tasks.collect_due", expires=10)
 def collect_due() -> dict[str, int]:
     """Collect every project in which something is due; returns what was done, by level. A pass in each in turn, so that a busy
     one keeps no other waiting, and in no order, so that not always the same ones are left."""
@@ -47,8 +46,6 @@ def collect_due() -> dict[str, int]:
             for one in islice(passes, 1):
                 total += one.done
                 waiting.append((project_id, passes))
-    if waiting:
-        _go_on(collect_due)
     return _report("collected", total)
 
 
@@ -77,7 +74,7 @@ def scan() -> dict[str, int]:
     return _report("scanned", total)
 
 
-@shared_task(name="haven_gc.tasks.reap_uploads", expires=300)
+@shared_task(name="haven_gc.tasks.reap_uploads", expires=60)
 def reap_uploads() -> int:
     """Close abandoned upload sessions; returns how many. Forgets the ids of old batches of pull counts and adds
     up old days of them, too."""
@@ -87,12 +84,10 @@ def reap_uploads() -> int:
     forget_pull_batches(timezone.now() - PULL_BATCHES_KEPT)
     while monotonic() < end and add_up_old_days():
         pass
-    if monotonic() >= end:
-        _go_on(reap_uploads)
     return total
 
 
-@shared_task(name="haven_gc.tasks.sweep", expires=60)
+@shared_task(name="haven_gc.tasks.sweep", expires=10)
 def sweep() -> int:
     """Delete the bytes of dead keys; returns how many."""
     end, total = monotonic() + RUN_SECONDS, 0
@@ -100,8 +95,7 @@ def sweep() -> int:
         swept = sweeper.sweep(driver())
         total += swept.removed
         if not swept.removed:  # nothing due, or the storage refuses everything: the next run tries again
-            return total
-    _go_on(sweep)
+            break
     return total
 
 
@@ -114,12 +108,6 @@ def _guarded(what: int | str) -> Iterator[None]:
         if is_unavailable(error):
             raise
         _log.exception("collecting project %s failed" if isinstance(what, int) else "collecting %s failed", what)
-
-
-def _go_on(task: Any) -> None:
-    """Behind what waits in the queue. Without a broker the clock's next message does."""
-    with suppress(OSError, KombuError):
-        task.apply_async(expires=60, retry=False)
 
 
 def _report(what: str, total: Counter[str]) -> dict[str, int]:
