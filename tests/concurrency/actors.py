@@ -159,12 +159,12 @@ class Actor:
 
     def put(self, place: Place, payload: bytes, *names: str) -> str:
         """Raises what put_manifest raises; a broken promise is a violation."""
-        project, _, repository = place
+        _, _, repository = place
         begun = time.time()
         try:
             return put_manifest(
-                repository_id=repository, project_id=self.run.project_ids[project],
-                parsed=parse_manifest(payload, None), payload=payload, digest=digest_of(payload), tags=names,
+                repository=repository, parsed=parse_manifest(payload, None),
+                payload=payload, digest=digest_of(payload), tags=names,
             ).digest  # fmt: skip
         except ManifestBlobUnknown as error:
             self.count["put_blob_unknown"] += 1

@@ -62,7 +62,7 @@ class Site:
         """A manifest, with tags."""
         repository = repository or self.repository
         return put_manifest(
-            repository_id=repository, project_id=self.projects[repository], parsed=parse_manifest(payload, None),
+            repository=repository, parsed=parse_manifest(payload, None),
             payload=payload, digest=digest_of(payload), tags=tags, pushed_by="somebody", **more,
         )  # fmt: skip
 

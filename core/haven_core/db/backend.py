@@ -22,6 +22,11 @@ from django.db import (
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+MUST_BE_ONE = (
+    "SELECT CASE count(*) WHEN 1 THEN 1 ELSE ('pushed step by step' || left(count(*)::text, 0))::int END FROM one"
+)
+"""PostgreSQL: after `WITH one AS (…)`, ends with an error (a number it is not) unless that is one row: for what can say no
+more, see ahead() and write_at_once()."""
 MAX_ROWS_PER_INSERT = 500
 MAX_ROWS_PREPARED = 8
 # invalid_sql_statement_name, duplicate_prepared_statement; feature_not_supported: a migration changed a column's type
@@ -114,7 +119,7 @@ def prepared(text: str, *parameters: Any) -> list[Row]:
 
 def ahead(text: str, *parameters: Any) -> None:
     """Like prepared(), for a statement of a transaction whose result nobody needs: on PostgreSQL it goes with the next
-    one, which raises what it would have raised. Never the last word on something that may fail for a good reason."""
+    one, or COMMIT, which raises what it would have raised. What may fail for a good reason is asked again in another way."""
     database = thread_connection()
     if not (database.in_atomic_block and _may_prepare(database)):
         sql(text, *parameters)

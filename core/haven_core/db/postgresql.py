@@ -102,9 +102,10 @@ class Connection(extensions.connection):  # type: ignore[misc]  # the driver has
         """BEGIN, statements with their values, and COMMIT; what was put ahead goes first, inside. Whoever is told of an error
         rolls back."""
         with self.cursor() as cursor:
-            texts = [cursor.mogrify(statement, values) for statement, values in statements]
+            text = "; ".join(statement for statement, _ in statements)
+            said = cursor.mogrify(text, [value for _, values in statements for value in values])
             ahead, self._ahead = self._ahead, []
-            cursor.execute(b"; ".join([BEGIN, *ahead, *texts, b"COMMIT"]))
+            cursor.execute(b"; ".join([BEGIN, *ahead, said, b"COMMIT"]))
 
     def _say(self, statements: Sequence[bytes]) -> None:
         with self.cursor() as cursor:

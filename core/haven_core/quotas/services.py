@@ -14,6 +14,11 @@ UNLIMITED = -1
 WARNING_PERCENT = 85
 
 _ADD = "UPDATE project_quota SET used_bytes = used_bytes + %s WHERE project_id = %s "
+_ADD_OR_FAIL = (
+    f"WITH one AS ({_ADD} AND (hard_bytes IS NULL OR (used_bytes + %s <= hard_bytes "
+    "AND (used_bytes * 100 < hard_bytes * %s) = ((used_bytes + %s) * 100 < hard_bytes * %s))) RETURNING 1) "
+    + backend.MUST_BE_ONE
+)
 
 
 def charge(project_id: int, delta: int) -> None:
@@ -41,6 +46,12 @@ def charge(project_id: int, delta: int) -> None:
     rows = backend.sql("SELECT used_bytes, hard_bytes FROM project_quota WHERE project_id = %s", project_id)
     used, limit = rows[0] if rows else (0, 0)
     raise QuotaExceeded(project_id, delta, used, limit or 0)
+
+
+def charge_or_fail(project_id: int, delta: int) -> tuple[str, tuple[int, ...]]:
+    """PostgreSQL: a statement, and its values, that does what charge() does when all is well, and else fails with a DataError:
+    without room, or little enough to warn of. Then the write begins again, with charge()."""
+    return _ADD_OR_FAIL, (delta, project_id, delta, WARNING_PERCENT, delta, WARNING_PERCENT)
 
 
 def _warn_when_crossed(project_id: int, delta: int, used: int, limit: int | None) -> None:

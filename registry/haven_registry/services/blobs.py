@@ -44,7 +44,7 @@ def mount_blob(*, source_repository_id: int, repository_id: int, project_id: int
         cost = link_blobs(repository_id, project_id, [(found.blob_id, found.size)], now)
         charge(project_id, cost)
 
-    with_room(project_id, lambda: run_write(work))
+    with_room(lambda: run_write(work))
 
 
 def link_blobs(repository_id: int, project_id: int, blobs: Iterable[tuple[int, int]], now: datetime) -> int:

@@ -80,7 +80,7 @@ def copy_artifact(
             )  # fmt: skip
         charge(project_id, cost)
 
-    with_room(project_id, lambda: run_write(work))
+    with_room(lambda: run_write(work))
 
 
 def _insert_tree(repository_id: int, tree: _Tree, known: dict[str, int], pushed_by: str, now: datetime) -> int:

@@ -1,9 +1,12 @@
 """Publishing manifests: PUT."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+from django.db import DataError
 from django.utils import timezone
 
 from haven_core.conf import config
@@ -12,7 +15,7 @@ from haven_core.db.fields import decode_digest, encode_digest
 from haven_core.db.transactions import run_write
 from haven_core.domain.origin import Origin
 from haven_core.errors import ConcurrentChange
-from haven_core.quotas.services import charge
+from haven_core.quotas.services import charge, charge_or_fail
 from haven_registry import selectors
 from haven_registry.artifacts.kinds import accessory_type, artifact_kind, shown_media_type
 from haven_registry.errors import ManifestBlobUnknown
@@ -40,8 +43,7 @@ class PutResult:
 
 def put_manifest(
     *,
-    repository_id: int,
-    project_id: int,
+    repository: int | str,
     parsed: ParsedManifest,
     payload: bytes,
     digest: str,
@@ -51,7 +53,8 @@ def put_manifest(
     if_match: str | None = None,
     if_none_match: str | None = None,
 ) -> PutResult:
-    """Publish a manifest whose blobs and children are in the repository, and move all `tags` to it, in one transaction.
+    """Publish a manifest whose blobs and children are in the repository (its id, or full name), and move all `tags` to it, in
+    one transaction.
 
     `digest` is the digest of `payload`, and `parsed` what it says. Blobs count when they are shown or their lease runs,
     children when they are live or were trashed less than gc_grace ago: what a 201 or a HEAD 200 promised is kept. A
@@ -66,9 +69,10 @@ def put_manifest(
     blobs = {str(blob.digest) for _, blob in parsed.required_blobs}
     children = [str(child.digest) for child in parsed.child_manifests]
 
-    def work() -> PutResult:
+    def work(*, is_ahead: bool) -> PutResult:
         now = timezone.now()
-        held = hold_repository(repository_id)
+        held = hold_repository(repository)
+        repository_id, project_id = held.id, held.project_id
         origin = Origin(pushed_by, address)
         show_repository(held, now, origin)
         links = _hold_blobs(repository_id, project_id, blobs, now)
@@ -93,10 +97,17 @@ def put_manifest(
         targets = dict.fromkeys(tags, Target(manifest_id, digest))
         moved = set_tags(held, targets, change, must_be_new=absent)
         publish_about(repository_id, held, "manifest.pushed", now, origin, digest=digest, tags=list(tags))
-        charge(project_id, len(payload) if created else 0)
+        if is_ahead and created:
+            statement, values = charge_or_fail(project_id, len(payload))
+            backend.ahead(statement, *values)
+        else:
+            charge(project_id, len(payload) if created else 0)
         return PutResult(manifest_id, digest, created, moved)
 
-    return with_room(project_id, lambda: run_write(work))
+    if backend.is_postgresql():  # the charge goes with COMMIT
+        with suppress(DataError):
+            return run_write(partial(work, is_ahead=True))
+    return with_room(lambda: run_write(partial(work, is_ahead=False)))
 
 
 def hold_manifests(repository_id: int, children: Iterable[str], *, own: Iterable[str], now: datetime) -> dict[str, int]:

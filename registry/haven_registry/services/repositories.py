@@ -52,15 +52,16 @@ def get_or_create_repository(project_id: int, name: str) -> int:
     return run_write(create)
 
 
-def hold_repository(repository_id: int) -> HeldRepository:
-    """First lock of a write below a repository, and what hooks want to know of it. Raises RepositoryUnknown.
+def hold_repository(repository: int | str) -> HeldRepository:
+    """First lock of a write below a repository, by its id or full name, and what hooks want to know of it. Raises
+    RepositoryUnknown.
 
     Lock: repository (KEY SHARE): shared by all pushers, refused to purge.
     """
     rows = backend.prepared(
-        f"SELECT {', '.join(_HELD)} FROM repository WHERE id = %s AND deleted_at IS NULL"
-        + backend.lock("KEY SHARE", "repository"),
-        repository_id,
+        f"SELECT {', '.join(_HELD)} FROM repository WHERE {'full_name' if isinstance(repository, str) else 'id'} = %s "
+        "AND deleted_at IS NULL" + backend.lock("KEY SHARE", "repository"),
+        repository,
     )
     if not rows:
         raise RepositoryUnknown

@@ -24,8 +24,8 @@ EVICTION_STEPS = 60  # every second one takes twice as much trash
 _T = TypeVar("_T")
 
 
-def with_room(project_id: int, write: Callable[[], _T]) -> _T:
-    """Run a write (a whole transaction); when quota refuses it, evict some of the project's trash and run it again.
+def with_room(write: Callable[[], _T]) -> _T:
+    """Run a write (a whole transaction); when a project's quota refuses it, evict some of its trash and run it again.
 
     Eviction happens in its own short transactions, never inside the refused one. Raises QuotaExceeded when even the
     whole trash would not do (then it is left alone).
@@ -34,7 +34,7 @@ def with_room(project_id: int, write: Callable[[], _T]) -> _T:
         try:
             return write()
         except QuotaExceeded as refusal:
-            if not _make_room(project_id, refusal.requested, attempt):
+            if not _make_room(refusal.project_id, refusal.requested, attempt):
                 record_exceeded(refusal)
                 raise
     return write()

@@ -3,7 +3,7 @@ them."""
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from haven_core.db import backend
 from haven_core.db.fields import decode_digest, encode_digest
 from haven_core.db.transactions import ATTEMPTS, run_write
 from haven_core.errors import ConcurrentChange, QuotaExceeded
-from haven_core.quotas.services import WARNING_PERCENT, charge
+from haven_core.quotas.services import charge, charge_or_fail
 from haven_core.visibility import take_away
 from haven_registry.errors import RepositoryUnknown, TooManyUploads, UploadConflict, UploadUnknown
 from haven_registry.models import StorageObject, Upload
@@ -59,19 +59,6 @@ WITH closed AS (
   SELECT repository_id, id, %s, %s FROM published, charged_for RETURNING id
 )
 """
-# a statement of its own: what the foreign keys lock comes at the end of a statement, and must come before the quota
-_CHARGE = """
-WITH one AS (
-  UPDATE project_quota SET used_bytes = used_bytes + %s
-  WHERE project_id = %s AND (hard_bytes IS NULL OR (used_bytes + %s <= hard_bytes
-    AND (used_bytes * 100 < hard_bytes * %s) = ((used_bytes + %s) * 100 < hard_bytes * %s)))
-  RETURNING 1
-)
-"""
-_MUST_BE_ONE = (
-    "SELECT CASE count(*) WHEN 1 THEN 1 ELSE ('pushed step by step' || left(count(*)::text, 0))::int END FROM one"
-)
-"""Ends with an error (a number it is not) unless there is one."""
 _OPEN_UPLOADS = "SELECT count(*) FROM (SELECT 1 FROM upload WHERE owner = %s AND state = 'open' LIMIT %s) AS mine"
 _HAS_ROOM = f"({_OPEN_UPLOADS}) < %s"
 _INSERT_OBJECT = "INSERT INTO storage_object (storage_key, state, created_at) "
@@ -91,7 +78,9 @@ class OpenUpload:
     received_bytes: what is durable. prefix_digest: digest of exactly those bytes, or None when it must be computed
     again.
     staging: the storage driver's own state. version: changes with every recorded progress.
-    is_new: nobody had the bytes of the digest that find_upload was asked about; False when it was not.
+    is_new: nobody had the bytes of the digest that find_upload was asked about, or of the prefix that record_progress recorded;
+    False when nobody asked.
+    is_carried: it came from its address, and was not read, see haven_registry.v2.carried.
     """
 
     id: UUID
@@ -107,7 +96,8 @@ class OpenUpload:
     version: int
     digest: str | None
     created_at: datetime
-    is_new: bool = False
+    is_new: bool = field(default=False, compare=False)
+    is_carried: bool = field(default=False, compare=False)
 
     @property
     def is_committed(self) -> bool:
@@ -208,22 +198,27 @@ def record_progress(
     """What is durable now, by compare-and-set: of two requests that wrote to the same session one is counted, the other
     told. Also keeps the session from being reaped; a request that takes longer than upload_ttl must call it meanwhile.
 
-    Raises UploadConflict (the session changed since `upload` was read), UploadUnknown (it is closed or gone).
+    Raises UploadConflict (the session changed since `upload` was read), UploadUnknown (it is closed or gone),
+    RepositoryUnknown.
     Lock: upload (NO KEY UPDATE).
     """
 
     def work() -> OpenUpload:
+        prefix = encode_digest(prefix_digest) if prefix_digest else None
         changed = backend.prepared(
             "UPDATE upload SET received_bytes = %s, prefix_digest = %s, staging = %s, version = version + 1, "
-            "touched_at = %s WHERE id = %s AND state = 'open' AND version = %s RETURNING version",
-            received_bytes, encode_digest(prefix_digest) if prefix_digest else None,
-            json.dumps(staging) if staging is not None else None, timezone.now(), upload.id, upload.version,
+            "touched_at = %s WHERE id = %s AND state = 'open' AND version = %s "
+            "AND EXISTS (SELECT 1 FROM repository r WHERE r.id = upload.repository_id AND r.deleted_at IS NULL) "
+            "RETURNING EXISTS (SELECT 1 FROM blob b WHERE b.digest = %s)",
+            received_bytes, prefix, json.dumps(staging) if staging is not None else None, timezone.now(),
+            upload.id, upload.version, prefix,
         )  # fmt: skip
         if not changed:
             raise _why_not(upload)
         return replace(
-            upload, received_bytes=received_bytes, prefix_digest=prefix_digest, staging=staging, version=changed[0][0]
-        )
+            upload, received_bytes=received_bytes, prefix_digest=prefix_digest, staging=staging,
+            version=upload.version + 1, is_new=prefix is not None and not changed[0][0], is_carried=False,
+        )  # fmt: skip
 
     return run_write(work, is_durable=False, is_one_statement=True)  # the commit that publishes the blob takes it along
 
@@ -258,7 +253,7 @@ def commit_upload(
     for _ in range(ATTEMPTS):
         work = partial(_commit, upload, digest, size, known)
         try:
-            with_room(upload.project_id, partial(run_write, work))
+            with_room(partial(run_write, work))
         except _Committed:
             return
         except _BlobStored:
@@ -285,8 +280,9 @@ def _commit_at_once(upload: OpenUpload, digest: str, size: int) -> bool:
     statements = (
         (lock_statement(), (upload.repository_id,)),
         (_INSERT_BLOB, (raw, size, now, upload.key)),
-        (_CLOSE_AND_LINK + _MUST_BE_ONE, link),
-        (_CHARGE + _MUST_BE_ONE, (size, upload.project_id, size, WARNING_PERCENT, size, WARNING_PERCENT)),
+        (_CLOSE_AND_LINK + backend.MUST_BE_ONE, link),
+        # a statement of its own: what foreign keys lock comes at the end of a statement, and must come before the quota
+        charge_or_fail(upload.project_id, size),
     )
     try:
         run_write(partial(backend.write_at_once, *statements), is_one_statement=True)

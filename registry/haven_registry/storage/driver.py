@@ -82,6 +82,8 @@ class StorageDriver(Protocol):
 
     name: str
     """`filesystem`, `s3` or `memory`: for logs and metrics."""
+    sees_staged: bool
+    """Whether `append` and `seal` find out that more is staged than their caller's state says."""
 
     def append(self, key: str, state: StagingState | None, offset: int) -> StagedWriter:
         """Go on with an upload at byte `offset`, which is what `state` holds. Changes nothing yet (see `will_cut`).
@@ -90,17 +92,22 @@ class StorageDriver(Protocol):
         S3 can't see it, but no byte of one writer ever gets into the other's state: the caller's compare-and-set on the
         recorded state decides whose bytes count.
 
+        An upload that was published since the caller read it is busy too, on them: its session is about to be closed.
+
         Raises: UploadBusy; StagingLost when fewer bytes are staged than `state` records; ValueError when `offset` is
         not what `state` holds.
         """
 
-    def seal(self, key: str, state: StagingState | None, size: int) -> None:
+    def seal(self, key: str, state: StagingState | None, size: int, *, may_cut: bool = True) -> None:
         """Publish the staged `size` bytes at `key`: durable and readable when this returns.
 
         Idempotent: after a crash in the middle or an unknown outcome, the same call succeeds, also when the object
         already stands at `key` with that size. An object of another size there is an error (StorageError).
 
-        Raises: StagingLost when staged bytes and `size` differ; UploadBusy while a writer is at it.
+        may_cut: bytes staged beyond them are what a crash left, and go. A caller whose state may be an old one says False.
+
+        Raises: StagingLost when staged bytes and `size` differ; StagedAhead when there are more, may_cut is False and the
+        driver sees them; UploadBusy while a writer is at it.
         """
 
     def abandon(self, key: str, state: StagingState | None) -> None:

@@ -30,6 +30,10 @@ class StagingLost(StorageError):
     """Fewer staged bytes exist than the caller recorded. The upload can't go on: its client starts over."""
 
 
+class StagedAhead(StorageError):
+    """More bytes are staged than the caller knows of, and it wanted none of them cut. Nothing was touched."""
+
+
 class UploadBusy(StorageError):
     """Another writer is at this upload right now. Nothing was touched."""
 

@@ -36,6 +36,7 @@ from haven_registry.storage.driver import (
 )
 from haven_registry.storage.errors import (
     ObjectMissing,
+    StagedAhead,
     StagingLost,
     StorageError,
     StorageTruncated,
@@ -54,6 +55,7 @@ class FilesystemDriver:
     """StorageDriver over a root folder. Several processes and machines may share it (flock must work across them)."""
 
     name = "filesystem"
+    sees_staged = True
 
     def __init__(self, root: pathlib.Path) -> None:
         """Touches nothing yet: the folders are made at the first write."""
@@ -73,7 +75,11 @@ class FilesystemDriver:
         self._prepare()
         fd = _open_locked(path, key, create=offset == 0)
         try:
-            will_cut = _staged_size(fd, key, offset) > offset
+            staged = _staged_size(fd, key, offset)
+            will_cut = staged > offset
+            if staged == 0 and _size_of(path.removesuffix(_STAGED_SUFFIX)) is not None:
+                _unlink(path)  # we have just made it: another request has published the upload since our caller read it
+                raise UploadBusy(f"{key}: another request is at the end of this upload")
             with os_errors(f"append to {key}"):
                 os.lseek(fd, offset, os.SEEK_SET)
         except BaseException:
@@ -81,7 +87,7 @@ class FilesystemDriver:
             raise
         return FilesystemWriter(fd, key=key, offset=offset, is_dirty=will_cut or offset == 0, will_cut=will_cut)
 
-    def seal(self, key: str, state: StagingState | None, size: int) -> None:
+    def seal(self, key: str, state: StagingState | None, size: int, *, may_cut: bool = True) -> None:
         """Rename the staged file to its key and fsync the folder."""
         staged, final = self._staged_path(key), self._final_path(key)
         require_recorded(key, state, size)
@@ -89,11 +95,13 @@ class FilesystemDriver:
         published = _size_of(final)
         if published is None:
             try:
-                _publish(staged, final, key, size, is_durable=state is not None)
+                _publish(staged, final, key, size, is_durable=state is not None, may_cut=may_cut)
             except StagingLost:
                 if _size_of(final) != size:  # unless another request of the same upload has just published it
                     raise
         elif published != size:
+            if not may_cut:
+                raise StagedAhead(f"{key}: {published} bytes are published")
             raise StorageError(f"{key}: an object of {published} bytes is there, not {size}")
         else:
             _unlink(staged)
@@ -120,6 +128,9 @@ class FilesystemDriver:
 
     def put(self, key: str, data: bytes) -> None:
         """Stage and seal in one go."""
+        if _size_of(self._final_path(key)) == len(data):
+            self.seal(key, {"bytes": len(data)}, len(data))  # once more: durable now, if it was not
+            return
         writer = self.append(key, None, 0)
         try:
             writer.write(data)
@@ -275,11 +286,13 @@ def _staged_size(fd: int, key: str, size: int) -> int:
     return staged
 
 
-def _publish(staged: str, final: str, key: str, size: int, *, is_durable: bool) -> None:
+def _publish(staged: str, final: str, key: str, size: int, *, is_durable: bool, may_cut: bool) -> None:
     """Rename under the lock, so that no writer is at the file any more."""
     fd = _open_locked(staged, key, create=size == 0)
     try:
         is_longer = _staged_size(fd, key, size) > size
+        if is_longer and not may_cut:
+            raise StagedAhead(f"{key}: more than {size} bytes are staged")
         with os_errors(f"seal {key}"):
             if is_longer:
                 os.ftruncate(fd, size)

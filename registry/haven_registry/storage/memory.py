@@ -15,7 +15,14 @@ from haven_registry.storage.driver import (
     require_range,
     require_recorded,
 )
-from haven_registry.storage.errors import ObjectMissing, StagingLost, StorageError, StorageTruncated, UploadBusy
+from haven_registry.storage.errors import (
+    ObjectMissing,
+    StagedAhead,
+    StagingLost,
+    StorageError,
+    StorageTruncated,
+    UploadBusy,
+)
 from haven_registry.storage.keys import validate_key
 
 
@@ -82,6 +89,7 @@ class MemoryDriver:
     """StorageDriver over two dictionaries; one lock guards both."""
 
     name = "memory"
+    sees_staged = True
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,6 +101,8 @@ class MemoryDriver:
         validate_key(key)
         require_offset(state, offset)
         with self._lock:
+            if offset == 0 and key in self._published and key not in self._staged:
+                raise UploadBusy(f"{key}: another request is at the end of this upload")
             staged = self._staged.setdefault(key, _Staged()) if offset == 0 else self._staged.get(key)
             if staged is None or len(staged.data) < offset:
                 raise StagingLost(f"{key}: fewer than {offset} bytes are staged")
@@ -101,7 +111,7 @@ class MemoryDriver:
             staged.has_writer = True
         return MemoryWriter(staged, offset)
 
-    def seal(self, key: str, state: StagingState | None, size: int) -> None:
+    def seal(self, key: str, state: StagingState | None, size: int, *, may_cut: bool = True) -> None:
         """Publish the staged bytes."""
         validate_key(key)
         require_recorded(key, state, size)
@@ -109,6 +119,8 @@ class MemoryDriver:
             published = self._published.get(key)
             if published is not None:
                 if len(published.data) != size:
+                    if not may_cut:
+                        raise StagedAhead(f"{key}: {len(published.data)} bytes are published")
                     raise StorageError(f"{key}: an object of {len(published.data)} bytes is there, not {size}")
                 self._staged.pop(key, None)
                 return
@@ -117,6 +129,8 @@ class MemoryDriver:
                 raise UploadBusy(f"{key}: another writer is at this upload")
             if len(staged.data) < size:
                 raise StagingLost(f"{key}: fewer than {size} bytes are staged")
+            if len(staged.data) > size and not may_cut:
+                raise StagedAhead(f"{key}: more than {size} bytes are staged")
             self._published[key] = _Published(bytes(staged.data[:size]), datetime.now(UTC))
             self._staged.pop(key, None)
 
@@ -139,6 +153,9 @@ class MemoryDriver:
 
     def put(self, key: str, data: bytes) -> None:
         """Publish `data`."""
+        published = self._published.get(key)
+        if published is not None and len(published.data) == len(data):
+            return
         writer = self.append(key, None, 0)
         writer.write(data)
         self.seal(key, writer.close(), len(data))

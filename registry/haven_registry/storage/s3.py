@@ -48,6 +48,7 @@ class S3Driver:
     """StorageDriver over a bucket. Any number of processes may share it."""
 
     name = "s3"
+    sees_staged = False  # a multipart upload has the parts that the state names
 
     def __init__(self, config: S3Config) -> None:
         """Makes no request yet."""
@@ -62,7 +63,14 @@ class S3Driver:
         require_offset(state, offset)
         return resume(self._bucket, key, state)
 
-    def seal(self, key: str, state: StagingState | None, size: int) -> None:
+    def seal(
+        self,
+        key: str,
+        state: StagingState | None,
+        size: int,
+        *,
+        may_cut: bool = True,  # noqa: ARG002 - the Protocol's; nothing is there but what the state says
+    ) -> None:
         """Complete the multipart upload, or copy the tail to the key; then check the size with HEAD, then clean up.
 
         The cleanup counts: were `completed-early` to stay, a late `abandon` would delete a published blob.

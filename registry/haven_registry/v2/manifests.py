@@ -1,18 +1,18 @@
 """Manifests: GET, HEAD, PUT, DELETE by tag or digest (distribution-spec end-3, end-7, end-9)."""
 
+from functools import partial
 from urllib.parse import quote
 
 from haven_core.domain.actor import Actor
 from haven_core.domain.origin import Origin
 from haven_core.rbac.access import ProjectAccess
 from haven_registry import selectors
-from haven_registry.errors import ManifestBlobUnknown, ManifestUnknown, TooManyTags
+from haven_registry.errors import ManifestBlobUnknown, ManifestUnknown, RepositoryUnknown, TooManyTags
 from haven_registry.oci.accept import accepts
 from haven_registry.oci.digest import Digest
 from haven_registry.oci.errors import DigestInvalid, DigestUnsupported, OciError, TagInvalid
 from haven_registry.oci.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from haven_registry.oci.reference import is_tag, parse_reference
-from haven_registry.selectors import FoundRepository
 from haven_registry.services import manifests as service
 from haven_registry.services.delete import delete_manifest
 from haven_registry.services.repositories import get_or_create_repository
@@ -72,16 +72,9 @@ def put(
     if isinstance(wanted, Digest) and wanted != digest:
         raise DigestInvalid(f"the manifest does not have the digest {wanted}", {"computed": str(digest)})
     parsed = parse_manifest(payload, request.content_type)
-    named = {str(one.digest) for one in (*(blob for _, blob in parsed.required_blobs), *parsed.child_manifests)}
-    found = selectors.find_repository(project, repository)
-    if named and found is None:
-        raise ManifestBlobUnknown(named)  # a refused push makes no repository
     origin = Origin(identity.actor.name, request.client_address)
-    if found is None:
-        found = FoundRepository(get_or_create_repository(access.project_id, repository), access.project_id)
-    service.put_manifest(
-        repository_id=found.id,
-        project_id=found.project_id,  # not the one that access remembers: another may have its name by now
+    publish = partial(
+        service.put_manifest,
         parsed=parsed,
         payload=payload,
         digest=str(digest),
@@ -91,6 +84,13 @@ def put(
         if_match=request.header("IF_MATCH"),
         if_none_match=request.header("IF_NONE_MATCH"),
     )
+    try:
+        publish(repository=f"{project}/{repository}")
+    except RepositoryUnknown:
+        named = {str(one.digest) for one in (*(blob for _, blob in parsed.required_blobs), *parsed.child_manifests)}
+        if named:
+            raise ManifestBlobUnknown(named) from None  # a refused push makes no repository
+        publish(repository=get_or_create_repository(access.project_id, repository))
     headers = [("Location", f"/v2/{project}/{repository}/manifests/{digest}"), ("Docker-Content-Digest", str(digest))]
     if parsed.subject is not None:
         headers.append(("OCI-Subject", str(parsed.subject.digest)))

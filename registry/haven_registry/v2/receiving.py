@@ -20,6 +20,7 @@ from haven_registry.services.uploads import OpenUpload, record_progress, require
 from haven_registry.storage.driver import StagingState
 from haven_registry.store import driver
 from haven_registry.v2.body import chunks
+from haven_registry.v2.carried import Outdated
 from haven_registry.v2.http import Request
 
 CHECKPOINT_BYTES = 64 * 1024 * 1024
@@ -38,7 +39,7 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
 
     Raises SizeInvalid (400) when the body is not as long as its headers say: too long, and nothing of it is kept; too
     short, and what came is kept. Raises UploadConflict (416) when another request got there first, UploadBusy, and
-    StorageError.
+    StorageError; Outdated, of a session that came from its address.
     """
     algorithm = algorithm or upload.algorithm
     start, limit = upload.received_bytes, _limit(request)
@@ -47,6 +48,8 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
     recorded, waiting_since = start, monotonic()
     try:
         if writer.will_cut:
+            if upload.is_carried:
+                raise Outdated
             require_current(upload)
         rest_connection()
         for piece in chunks(request):

@@ -23,10 +23,11 @@ from haven_registry.services import uploads as service
 from haven_registry.services.blobs import mount_blob
 from haven_registry.services.repositories import get_or_create_repository
 from haven_registry.services.uploads import OpenUpload
-from haven_registry.storage.errors import ObjectMissing, StorageError, UploadBusy
+from haven_registry.storage.errors import ObjectMissing, StagedAhead, StagingLost, StorageError, UploadBusy
 from haven_registry.store import driver
-from haven_registry.v2 import receiving
+from haven_registry.v2 import carried, receiving
 from haven_registry.v2.authorization import PULL, PUSH, Challenge, Identity, may_pull, scope, token_covers
+from haven_registry.v2.carried import Outdated
 from haven_registry.v2.errors import error_response, render
 from haven_registry.v2.http import Request, Response
 
@@ -59,7 +60,7 @@ class _Here:
         return Response(
             status,
             [
-                ("Location", self.location(upload.id)),
+                ("Location", self.location(upload)),
                 ("Range", format_upload_range(upload.received_bytes)),
                 ("Docker-Upload-UUID", str(upload.id)),
             ],
@@ -70,9 +71,9 @@ class _Here:
         """Who asks, and from where."""
         return Origin(self.identity.actor.name, self.request.client_address)
 
-    def location(self, upload_id: UUID) -> str:
+    def location(self, upload: OpenUpload) -> str:
         """Path only: clients resolve it, and no proxy in between can make it wrong."""
-        return f"/v2/{self.name}/blobs/uploads/{upload_id}"
+        return f"/v2/{self.name}/blobs/uploads/{carried.write(upload, self.name)}"
 
 
 def start(request: Request, identity: Identity, access: ProjectAccess, project: str, repository: str) -> Response:
@@ -148,8 +149,17 @@ def session(
 ) -> Response:
     """Everything on an existing session; another's session, or another repository's, is 404."""
     here = _Here(request, identity, access, project, repository)
-    upload = _find(here, ref)
-    match request.method:
+    try:
+        return _on_session(here, _carried(here, ref) or _find(here, ref))
+    except (Outdated, StagedAhead, StagingLost):
+        if not _carried(here, ref):
+            raise
+    wake_connection()
+    return _on_session(here, _find(here, ref))
+
+
+def _on_session(here: _Here, upload: OpenUpload) -> Response:
+    match here.request.method:
         case "PATCH":
             return _patch(here, upload)
         case "PUT":
@@ -163,18 +173,49 @@ def session(
 
 
 def _find(here: _Here, ref: str) -> OpenUpload:
-    try:
-        upload_id = UUID(ref)
-    except ValueError:
-        raise UploadUnknown(ref[:64]) from None
-    if str(upload_id) != ref:
-        raise UploadUnknown(ref[:64])
     wanted = _wanted(here.request) if here.request.method == "PUT" else None
-    upload = service.find_upload(upload_id=upload_id, repository=here.name, owner=here.owner, digest=wanted)
+    upload = service.find_upload(upload_id=_parse(ref)[0], repository=here.name, owner=here.owner, digest=wanted)
+    _require_token_of(here, upload)
+    return upload
+
+
+def _carried(here: _Here, ref: str) -> OpenUpload | None:
+    """The session as its address has it, when that will do: for a body, or to publish what a PATCH brought."""
+    upload_id, state = _parse(ref)
+    if not state or here.request.method not in ("PATCH", "PUT"):
+        return None
+    upload = carried.read(upload_id, state, repository=here.name, owner=here.owner)
+    if upload is None or not (here.request.has_body or upload.received_bytes):
+        return None
+    if here.request.method == "PUT" and not _may_end(here.request, upload):
+        return None
+    _require_token_of(here, upload)
+    return upload
+
+
+def _may_end(request: Request, upload: OpenUpload) -> bool:
+    """Whether a PUT's digest is one, and the bytes have it, as far as they have come; refusals are for who looked."""
+    wanted = _wanted(request)
+    return wanted is not None and (request.has_body or upload.prefix_digest == wanted)
+
+
+def _parse(ref: str) -> tuple[UUID, str]:
+    """The session's id, and what follows it in its address."""
+    text, _, state = ref.partition(".")
+    try:
+        upload_id = UUID(text)
+    except ValueError:
+        raise UploadUnknown(text[:64]) from None
+    if str(upload_id) != text:
+        raise UploadUnknown(text[:64])
+    return upload_id, state
+
+
+def _require_token_of(here: _Here, upload: OpenUpload) -> None:
+    """Raise Challenge when the caller's token had ended before the session began."""
     claims = here.identity.claims
     if here.identity.expired and claims is not None and not _began(upload, claims):
         raise Challenge(here.request, [scope(here.name, PUSH)], "invalid_token")
-    return upload
 
 
 def _wanted(request: Request) -> str | None:
@@ -234,15 +275,20 @@ def _put(here: _Here, upload: OpenUpload) -> Response:
 
 
 def _range_refusal(here: _Here, upload: OpenUpload) -> Response | None:
-    """416 with the session's true state when a chunk does not begin where the bytes end; nothing has been read then."""
+    """416 with the session's true state when a chunk does not begin where the bytes end; nothing has been read then.
+    Raises Outdated where that is not known."""
     header = here.request.environ.get("HTTP_CONTENT_RANGE")
     if not header:
         return None
     try:
         start, end = parse_content_range(header)
     except RangeInvalid as error:
+        if upload.is_carried:
+            raise Outdated from None
         return _with_status(here, upload, render(error))
     if start != upload.received_bytes:
+        if upload.is_carried:
+            raise Outdated
         message = f"the upload has {upload.received_bytes} bytes; a chunk beginning at {start} does not continue it"
         return _with_status(here, upload, error_response(416, "RANGE_INVALID", message))
     length = here.request.content_length
@@ -261,7 +307,7 @@ def _now(here: _Here, upload: OpenUpload) -> OpenUpload:
 
 def _with_status(here: _Here, upload: OpenUpload, response: Response) -> Response:
     """Where to go on. No Range before the first byte: `0-0` would be read as one byte received."""
-    response.headers.append(("Location", here.location(upload.id)))
+    response.headers.append(("Location", here.location(upload)))
     if upload.received_bytes:
         response.headers.append(("Range", format_upload_range(upload.received_bytes)))
     return response
@@ -291,10 +337,14 @@ def _seal(upload: OpenUpload) -> None:
     """Publish the bytes. A request that comes too late holds the lock just long enough to find that out: waited for."""
     for pause in _SEAL_PAUSES_SECONDS:
         try:
-            return driver().seal(upload.key, upload.staging, upload.received_bytes)
+            return _publish(upload)
         except UploadBusy:
             time.sleep(pause)
-    return driver().seal(upload.key, upload.staging, upload.received_bytes)
+    return _publish(upload)
+
+
+def _publish(upload: OpenUpload) -> None:
+    driver().seal(upload.key, upload.staging, upload.received_bytes, may_cut=not upload.is_carried)
 
 
 def _is_sound(stored: StoredBlob) -> bool:

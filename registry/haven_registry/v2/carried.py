@@ -1,0 +1,81 @@
+"""The address of an upload session carries what the last answer knew of it, so that the next request need not look it up.
+
+`<uuid>` or `<uuid>.<state>`: clients send back what they were given (distribution-spec, "Pushing a blob in chunks"). The state
+is bound to the session, the repository and the owner by a signature. It may be old all the same: of a client that goes by its
+first address, or of two at once. Whoever goes by it finds that out before anything is changed, says Outdated, and then the
+session is looked up (ADR 0025). Only where the staged bytes tell how many they are: S3 believes the state it is given.
+"""
+
+import hmac
+import struct
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from haven_core.sealing import SIGNATURE_BYTES, sign
+from haven_registry.models import Upload
+from haven_registry.services.uploads import OpenUpload
+from haven_registry.store import driver
+
+LASTS_SECONDS = 600
+"""From the session's begin; a longer push can afford a look-up."""
+_PURPOSE = "upload address"
+_ALGORITHM = "sha256"
+_FORM = struct.Struct(">QQQIQ?41s32s")  # see _pack; in the order of OpenUpload, the digest last
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_NO_DIGEST = bytes(32)
+
+
+class Outdated(Exception):
+    """The session is not, or not for sure, as its address says. Nothing was changed, and no body was read."""
+
+
+def write(upload: OpenUpload, repository: str) -> str:
+    """The last segment of the session's address. repository: its full name."""
+    if not (driver().sees_staged and _fits(upload)):
+        return str(upload.id)
+    packed = _pack(upload)
+    return f"{upload.id}.{urlsafe_b64encode(packed + _sign(upload.id, repository, upload.owner, packed)).decode()}"
+
+
+def read(upload_id: UUID, state: str, *, repository: str, owner: str) -> OpenUpload | None:
+    """What write() wrote for this session, repository and owner; None for anything else, and when it is too old."""
+    if not driver().sees_staged:
+        return None
+    try:
+        raw = urlsafe_b64decode(state)
+    except ValueError:
+        return None
+    packed, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
+    if len(packed) != _FORM.size or not hmac.compare_digest(signature, _sign(upload_id, repository, owner, packed)):
+        return None
+    repository_id, project_id, created, version, received, is_new, key, digest = _FORM.unpack(packed)
+    if time.time() * 1_000_000 > created + LASTS_SECONDS * 1_000_000:
+        return None
+    return OpenUpload(
+        upload_id, repository_id, project_id, key.decode(), Upload.OPEN, owner, _ALGORITHM, received,
+        None if digest == _NO_DIGEST else f"{_ALGORITHM}:{digest.hex()}", {"bytes": received} if version else None,
+        version, None, _EPOCH + created * _MICROSECOND, is_new, is_carried=True,
+    )  # fmt: skip
+
+
+def _fits(upload: OpenUpload) -> bool:
+    """Whether it can be said in _FORM: the session of one hash, whose staging says nothing but how many bytes there are."""
+    has_digest = upload.received_bytes == 0 or (upload.prefix_digest or "").startswith(f"{_ALGORITHM}:")
+    staging = {"bytes": upload.received_bytes} if upload.version else None
+    return has_digest and upload.algorithm == _ALGORITHM and upload.staging == staging and not upload.is_committed
+
+
+def _pack(upload: OpenUpload) -> bytes:
+    created = (upload.created_at - _EPOCH) // _MICROSECOND
+    digest = bytes.fromhex(upload.prefix_digest.partition(":")[2]) if upload.prefix_digest else _NO_DIGEST
+    return _FORM.pack(
+        upload.repository_id, upload.project_id, created, upload.version, upload.received_bytes, upload.is_new,
+        upload.key.encode(), digest,
+    )  # fmt: skip
+
+
+def _sign(upload_id: UUID, repository: str, owner: str, packed: bytes) -> bytes:
+    return sign(f"{upload_id}\n{repository}\n{owner}\n".encode() + packed, purpose=_PURPOSE)

@@ -1,0 +1,127 @@
+"""What an address of a session carries: it saves a look-up, and never decides what a look-up would have decided otherwise."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from tests.api.v2.backstage import Backstage
+from tests.api.v2.checks import check, check_created, check_resumable, check_session, session_of
+from tests.api.v2.test_uploads import DATA, DIGEST, HALF, begin, holds
+from tests.support.client import RegistryClient, expect, location_of
+from tests.support.oci import Blob, digest_of, random_image
+from tests.support.stack import HavenServer
+
+
+def state_of(location: str) -> str:
+    return location.rpartition("/")[2].partition(".")[2]
+
+
+def with_state(location: str, state: str) -> str:
+    return f"{location.rpartition('/')[0]}/{session_of(location)}.{state}"
+
+
+def patched(client: RegistryClient, location: str, data: bytes) -> str:
+    answer = client.patch(location, data)
+    assert answer.status_code == 202, answer.text
+    return location_of(answer)
+
+
+def test_each_answer_has_an_address_of_its_own(client: RegistryClient, repository: str) -> None:
+    first = begin(client, repository)
+    second = patched(client, first, DATA)
+    assert session_of(first) == session_of(second)
+    assert state_of(first) != state_of(second) != ""
+    check_created(client.finish_upload(second, DIGEST), repository, DIGEST)
+    check_created(client.finish_upload(second, DIGEST), repository, DIGEST)  # the answer was lost
+    assert holds(client, repository, Blob(DATA))
+
+
+def test_the_id_alone_will_do(client: RegistryClient, repository: str) -> None:
+    location = begin(client, repository).partition(".")[0]
+    check_session(client.patch(location, DATA), 202, repository, len(DATA))
+    check_created(client.finish_upload(location, DIGEST), repository, DIGEST)
+
+
+def test_a_chunk_to_the_first_address_goes_behind_the_others(client: RegistryClient, repository: str) -> None:
+    first = begin(client, repository)
+    second = patched(client, first, DATA[:HALF])
+    patched(client, first, DATA[HALF:])
+    check_resumable(client.patch(second, DATA[HALF:], f"{HALF}-{len(DATA) - 1}"), len(DATA))
+    check_created(client.finish_upload(second, DIGEST), repository, DIGEST)
+    assert holds(client, repository, Blob(DATA))
+
+
+def test_an_end_by_an_older_address_cuts_nothing(
+    client: RegistryClient, backstage: Backstage, project: str, repository: str
+) -> None:
+    """Its address says that the bytes have the digest, and they had it."""
+    first = begin(client, repository)
+    second = patched(client, first, DATA[:HALF])
+    patched(client, second, DATA[HALF:])
+    with backstage.nothing_stored(project, sessions=-1):
+        check(client.finish_upload(second, digest_of(DATA[:HALF])), 400, "DIGEST_INVALID")
+        check(client.finish_upload(second, DIGEST), 404, "BLOB_UPLOAD_UNKNOWN")
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_cancelled_session_stays_cancelled(
+    client: RegistryClient, backstage: Backstage, project: str, repository: str, number: int
+) -> None:
+    addresses = [begin(client, repository)]
+    addresses.append(patched(client, addresses[-1], DATA[:HALF]))
+    addresses.append(patched(client, addresses[-1], DATA[HALF:]))
+    with backstage.nothing_stored(project, sessions=-1):
+        check(client.cancel_upload(addresses[0]), 204)
+        check(client.patch(addresses[number], DATA), 404, "BLOB_UPLOAD_UNKNOWN")
+        for digest in (DIGEST, digest_of(DATA[:HALF])):
+            check(client.finish_upload(addresses[number], digest), 404, "BLOB_UPLOAD_UNKNOWN")
+            check(client.finish_upload(addresses[number], digest, DATA), 404, "BLOB_UPLOAD_UNKNOWN")
+
+
+def test_a_deleted_repository_takes_no_more_of_it(
+    haven: HavenServer, client: RegistryClient, backstage: Backstage, repository: str
+) -> None:
+    project, _, name = repository.partition("/")
+    client.push(repository, random_image(1_000), "v1")
+    fresh = begin(client, repository)
+    full = patched(client, begin(client, repository), DATA)
+    api = f"{haven.url}/api/v2.0/projects/{project}/repositories/{name}"
+    expect(requests.delete(api, auth=(haven.admin_user, haven.admin_password), timeout=30), 200)
+    with backstage.nothing_stored(project):
+        for answer in (
+            client.patch(fresh, DATA),
+            client.patch(full, DATA),
+            client.finish_upload(full, DIGEST),
+            client.finish_upload(fresh, DIGEST, DATA),
+        ):
+            assert answer.status_code == 404, answer.text
+
+
+def flipped(state: str) -> str:
+    raw = bytearray(base64.urlsafe_b64decode(state))
+    raw[27] ^= 1  # within the version
+    return base64.urlsafe_b64encode(raw).decode()
+
+
+@pytest.mark.parametrize("forge", [flipped, lambda state: state[:-4], lambda _: "x", lambda _: "%00", lambda _: "...."])
+def test_what_we_did_not_write_counts_for_nothing(
+    client: RegistryClient, repository: str, forge: Callable[[str], str]
+) -> None:
+    location = begin(client, repository)
+    forged = with_state(location, forge(state_of(location)))
+    check_session(client.patch(forged, DATA), 202, repository, len(DATA))
+    check_created(client.finish_upload(forged, DIGEST), repository, DIGEST)
+
+
+def test_the_state_of_another_session_counts_for_nothing(
+    client: RegistryClient, backstage: Backstage, project: str, repository: str
+) -> None:
+    full, empty = patched(client, begin(client, repository), DATA), begin(client, repository)
+    with backstage.nothing_stored(project, sessions=-1):
+        answer = client.finish_upload(with_state(empty, state_of(full)), DIGEST)
+        check(answer, 400, "DIGEST_INVALID")
+    check_created(client.finish_upload(full, DIGEST), repository, DIGEST)
