@@ -1,8 +1,6 @@
-"""Secrets at rest: AES-256-GCM under keys derived from HAVEN_SECRET_KEY, one per purpose; and what clients bring back as they
-got it: HMAC-SHA256 under other ones."""
+"""Secrets at rest: AES-256-GCM under keys derived from HAVEN_SECRET_KEY, one per purpose."""
 
 import functools
-import hmac
 import secrets
 
 from cryptography.exceptions import InvalidTag
@@ -13,7 +11,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from haven_core.conf import config
 
 _NONCE_BYTES = 12
-SIGNATURE_BYTES = 16
 
 
 class Unsealable(Exception):
@@ -36,17 +33,7 @@ def unseal(sealed: bytes, *, purpose: str, place: str) -> bytes:
         raise Unsealable(f"the secret at {place} does not open with this HAVEN_SECRET_KEY") from None
 
 
-def sign(data: bytes, *, purpose: str) -> bytes:
-    """SIGNATURE_BYTES that only this installation can make of the data. Compare with hmac.compare_digest."""
-    return hmac.digest(_key(config().secret_key, purpose), data, "sha256")[:SIGNATURE_BYTES]
-
-
 @functools.lru_cache(maxsize=16)
 def _cipher(secret_key: str, purpose: str) -> AESGCM:
-    return AESGCM(_key(secret_key, purpose))
-
-
-@functools.lru_cache(maxsize=16)
-def _key(secret_key: str, purpose: str) -> bytes:
     derived = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=f"haven {purpose}".encode())
-    return derived.derive(secret_key.encode())
+    return AESGCM(derived.derive(secret_key.encode()))

@@ -16,7 +16,7 @@ from haven_core.events.outbox import publish
 from haven_core.policies.hooks import HeldRepository, before_delete
 from haven_core.visibility import LATELY_SECONDS, take_away
 from haven_registry.errors import RepositoryUnknown
-from haven_registry.models import Repository, Tag
+from haven_registry.models import Repository, Tag, Upload
 
 _HELD = ("id", "project_id", "name", "full_name", "appeared_at")
 
@@ -134,7 +134,7 @@ def delete_repository(repository_id: int, origin: Origin = HAVEN) -> None:
 
 
 def restore_repository(repository_id: int, origin: Origin = HAVEN, *, name: str | None = None) -> None:
-    """Out of the trash, with everything that was in it. Lock: repository (NO KEY UPDATE).
+    """Out of the trash, with everything that was in it. Locks: repository (NO KEY UPDATE), then its open uploads if renamed.
 
     name: below its project, to give it another one.
     Raises RepositoryUnknown once its purge may have begun, Conflict when a live repository has the name by now.
@@ -148,6 +148,8 @@ def restore_repository(repository_id: int, origin: Origin = HAVEN, *, name: str 
         renamed = {} if name is None else {"name": name, "full_name": _full_name(repository_id, name)}
         if not trashed.update(deleted_at=None, purge_after=None, **renamed):
             raise RepositoryUnknown
+        if renamed:  # addresses of uploads that were begun under the old name end
+            Upload.objects.filter(repository_id=repository_id, state=Upload.OPEN).update(version=F("version") + 1)
         publish_about(repository_id, _name_of(repository_id), "repository.restored", now, origin)
 
     try:

@@ -35,16 +35,17 @@ _INSERT_BLOB = (
     "INSERT INTO blob (digest, size, object_id, created_at) SELECT %s, %s, o.id, %s FROM storage_object o "
     "WHERE o.storage_key = %s AND o.state = 'staged' ON CONFLICT DO NOTHING"
 )
+# a relaxed commit may be lost, and the version that an address names be given to other bytes: so their digest counts too
 _CLOSE = """
 UPDATE upload SET state = 'committed', digest = %s, staging = NULL, touched_at = %s
-WHERE id = %s AND state = 'open' AND version = %s
+WHERE id = %s AND state = 'open' AND version = %s AND coalesce(prefix_digest, %s) = %s
   AND EXISTS (SELECT 1 FROM repository r WHERE r.id = upload.repository_id AND r.deleted_at IS NULL)
 RETURNING object_id, (SELECT b.id FROM blob b WHERE b.digest = %s), (SELECT b.object_id FROM blob b WHERE b.digest = %s)
 """
 _CLOSE_AND_LINK = """
 WITH closed AS (
   UPDATE upload SET state = 'committed', digest = %s, staging = NULL, touched_at = %s
-  WHERE id = %s AND state = 'open' AND version = %s
+  WHERE id = %s AND state = 'open' AND version = %s AND coalesce(prefix_digest, %s) = %s
     AND EXISTS (SELECT 1 FROM repository r WHERE r.id = upload.repository_id AND r.deleted_at IS NULL)
   RETURNING object_id, repository_id
 ), published AS (
@@ -217,7 +218,8 @@ def record_progress(
             raise _why_not(upload)
         return replace(
             upload, received_bytes=received_bytes, prefix_digest=prefix_digest, staging=staging,
-            version=upload.version + 1, is_new=prefix is not None and not changed[0][0], is_carried=False,
+            version=upload.version + 1, is_carried=False,
+            is_new=not changed[0][0] if prefix else upload.is_new and not upload.is_carried,
         )  # fmt: skip
 
     return run_write(work, is_durable=False, is_one_statement=True)  # the commit that publishes the blob takes it along
@@ -276,7 +278,7 @@ def _commit_at_once(upload: OpenUpload, digest: str, size: int) -> bool:
         return False
     raw, now = encode_digest(digest), timezone.now()
     until = now + config().upload_lease
-    link = (raw, now, upload.id, upload.version, raw, upload.project_id, until, until)
+    link = (raw, now, *_as_read(upload, raw), raw, upload.project_id, until, until)
     statements = (
         (lock_statement(), (upload.repository_id,)),
         (_INSERT_BLOB, (raw, size, now, upload.key)),
@@ -291,6 +293,12 @@ def _commit_at_once(upload: OpenUpload, digest: str, size: int) -> bool:
     return True
 
 
+def _as_read(upload: OpenUpload, digest: bytes) -> tuple[Any, ...]:
+    """Values of the conditions of _CLOSE that the session is as it was read."""
+    prefix = encode_digest(upload.prefix_digest) if upload.prefix_digest else digest
+    return upload.id, upload.version, prefix, prefix
+
+
 class _Committed(Exception):
     """The session is a tombstone of these bytes already: nothing is to be written."""
 
@@ -303,7 +311,7 @@ def _commit(upload: OpenUpload, digest: str, size: int, known: StoredBlob | None
     raw, now = encode_digest(digest), timezone.now()
     lock_repository(upload.repository_id)
     backend.ahead(_INSERT_BLOB, raw, size, now, upload.key)
-    rows = backend.prepared(_CLOSE, raw, now, upload.id, upload.version, raw, raw)
+    rows = backend.prepared(_CLOSE, raw, now, *_as_read(upload, raw), raw, raw)
     if not rows:
         if Upload.objects.filter(id=upload.id, state=Upload.COMMITTED, digest=digest).exists():
             raise _Committed
@@ -359,7 +367,7 @@ def _repair_blob(blob_id: int, object_id: int, damaged_key: str, now: datetime) 
 
 def _why_not(upload: OpenUpload) -> Exception:
     """Why the session can't go on as it was read."""
-    row = Upload.objects.filter(id=upload.id, state=Upload.OPEN).values_list("version", flat=True).first()
+    row = Upload.objects.filter(id=upload.id, state=Upload.OPEN).values_list("version", "prefix_digest").first()
     if row is None:
         return UploadUnknown()
-    return UploadConflict() if row != upload.version else RepositoryUnknown()
+    return UploadConflict() if row != (upload.version, upload.prefix_digest) else RepositoryUnknown()

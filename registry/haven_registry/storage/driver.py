@@ -76,6 +76,10 @@ class StagedWriter(Protocol):
     def discard(self) -> None:
         """Release the upload. What came after the caller's last recorded state is forgotten. Never raises."""
 
+    def revert(self) -> None:
+        """Remove what was staged since `append`, and release the upload: for a caller that can't be sure that anybody will cut
+        it. Nothing may have been recorded since. Never raises."""
+
 
 class StorageDriver(Protocol):
     """A place for blobs. Published objects never change; they appear by `seal` or `put` and go by `delete`."""
@@ -92,7 +96,8 @@ class StorageDriver(Protocol):
         S3 can't see it, but no byte of one writer ever gets into the other's state: the caller's compare-and-set on the
         recorded state decides whose bytes count.
 
-        An upload that was published since the caller read it is busy too, on them: its session is about to be closed.
+        An upload of which nothing is staged any more because it was published since the caller read it is busy too: its session
+        is about to be closed, or to be ended once more by whoever looks at it anew.
 
         Raises: UploadBusy; StagingLost when fewer bytes are staged than `state` records; ValueError when `offset` is
         not what `state` holds.

@@ -85,7 +85,8 @@ class FilesystemDriver:
         except BaseException:
             os.close(fd)
             raise
-        return FilesystemWriter(fd, key=key, offset=offset, is_dirty=will_cut or offset == 0, will_cut=will_cut)
+        is_dirty = will_cut or offset == 0
+        return FilesystemWriter(fd, path=path, key=key, offset=offset, is_dirty=is_dirty, will_cut=will_cut)
 
     def seal(self, key: str, state: StagingState | None, size: int, *, may_cut: bool = True) -> None:
         """Rename the staged file to its key and fsync the folder."""
@@ -128,7 +129,7 @@ class FilesystemDriver:
 
     def put(self, key: str, data: bytes) -> None:
         """Stage and seal in one go."""
-        if _size_of(self._final_path(key)) == len(data):
+        if _size_of(self._final_path(key)) is not None:
             self.seal(key, {"bytes": len(data)}, len(data))  # once more: durable now, if it was not
             return
         writer = self.append(key, None, 0)
@@ -290,6 +291,9 @@ def _publish(staged: str, final: str, key: str, size: int, *, is_durable: bool, 
     """Rename under the lock, so that no writer is at the file any more."""
     fd = _open_locked(staged, key, create=size == 0)
     try:
+        if size == 0 and _size_of(final) is not None:
+            _unlink(staged)  # we have just made it: another request has published what it staged
+            raise StagingLost(f"{key}: published meanwhile")
         is_longer = _staged_size(fd, key, size) > size
         if is_longer and not may_cut:
             raise StagedAhead(f"{key}: more than {size} bytes are staged")

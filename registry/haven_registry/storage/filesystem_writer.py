@@ -20,11 +20,13 @@ follow their push."""
 class FilesystemWriter:
     """StagedWriter over a descriptor that it owns, at the upload's offset, with the file's lock held."""
 
-    def __init__(self, fd: int, *, key: str, offset: int, is_dirty: bool, will_cut: bool) -> None:
-        """`is_dirty`: something about the file (its creation, a cut) is not durable yet though nothing is written."""
+    def __init__(self, fd: int, *, path: str, key: str, offset: int, is_dirty: bool, will_cut: bool) -> None:
+        """`path`: the file's. `is_dirty`: something about it (its creation, a cut) is not durable yet though nothing is
+        written."""
         self.size = 0
         self.will_cut = will_cut
         self._file = os.fdopen(fd, "r+b", buffering=0)  # closed by the collector too, so a lost writer frees its lock
+        self._path = path
         self._key = key
         self._offset = offset
         self._is_dirty = is_dirty
@@ -78,6 +80,17 @@ class FilesystemWriter:
         self._join()  # the descriptor must not be closed, and perhaps reused, below them
         with suppress(OSError):  # nothing depends on it: what counts was fsynced, and the descriptor is gone either way
             self._file.close()
+
+    def revert(self) -> None:
+        """Cut, or unlink what was made for this writer, under the lock."""
+        self._join()
+        if self._file.closed:
+            return  # after an error, which has cut it
+        with suppress(OSError):
+            os.ftruncate(self._file.fileno(), self._offset)
+            if self._offset == 0:
+                os.unlink(self._path)  # noqa: PTH108 - a text, as in the driver
+        self.discard()
 
     def _cut(self) -> None:
         if self.will_cut:

@@ -75,6 +75,11 @@ class MemoryWriter:
         if self._is_open:
             self._is_open = self._staged.has_writer = False
 
+    def revert(self) -> None:
+        """Cut and release."""
+        del self._staged.data[self._offset :]
+        self.discard()
+
     def _cut(self) -> None:
         if self.will_cut:
             del self._staged.data[self._offset :]
@@ -153,8 +158,8 @@ class MemoryDriver:
 
     def put(self, key: str, data: bytes) -> None:
         """Publish `data`."""
-        published = self._published.get(key)
-        if published is not None and len(published.data) == len(data):
+        if key in self._published:
+            self.seal(key, {"bytes": len(data)}, len(data))
             return
         writer = self.append(key, None, 0)
         writer.write(data)

@@ -180,6 +180,10 @@ class S3StagedWriter:
         self._transfer.join()
         self._buffer.close()
 
+    def revert(self) -> None:
+        """Release: no state names what was sent."""
+        self.discard()
+
     def _send_part(self) -> None:
         self._transfer.wait()
         if self._staging.upload_id is None:

@@ -1,26 +1,26 @@
 """The address of an upload session carries what the last answer knew of it, so that the next request need not look it up.
 
 `<uuid>` or `<uuid>.<state>`: clients send back what they were given (distribution-spec, "Pushing a blob in chunks"). The state
-is bound to the session, the repository and the owner by a signature. It may be old all the same: of a client that goes by its
-first address, or of two at once. Whoever goes by it finds that out before anything is changed, says Outdated, and then the
-session is looked up (ADR 0025). Only where the staged bytes tell how many they are: S3 believes the state it is given.
+is sealed for the session, the repository and the owner; it holds what no client is told, such as whether others have the bytes.
+It may be old all the same: of a client that goes by its first address, or of two at once. Whoever goes by it finds that out,
+takes back what it staged, says Outdated, and then the session is looked up (ADR 0025). Only where the storage sees what is
+staged: S3 believes the state it is given.
 """
 
-import hmac
 import struct
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from haven_core.sealing import SIGNATURE_BYTES, sign
+from haven_core.sealing import Unsealable, seal, unseal
 from haven_registry.models import Upload
 from haven_registry.services.uploads import OpenUpload
 from haven_registry.store import driver
 
 LASTS_SECONDS = 600
 """From the session's begin; a longer push can afford a look-up."""
-_PURPOSE = "upload address"
+_PURPOSE = "upload address 1"  # another number for another _FORM
 _ALGORITHM = "sha256"
 _FORM = struct.Struct(">QQQIQ?41s32s")  # see _pack; in the order of OpenUpload, the digest last
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,15 +29,15 @@ _NO_DIGEST = bytes(32)
 
 
 class Outdated(Exception):
-    """The session is not, or not for sure, as its address says. Nothing was changed, and no body was read."""
+    """The session is not, or not for sure, as its address says. It was left as it is, and no body was read."""
 
 
 def write(upload: OpenUpload, repository: str) -> str:
     """The last segment of the session's address. repository: its full name."""
     if not (driver().sees_staged and _fits(upload)):
         return str(upload.id)
-    packed = _pack(upload)
-    return f"{upload.id}.{urlsafe_b64encode(packed + _sign(upload.id, repository, upload.owner, packed)).decode()}"
+    sealed = seal(_pack(upload), purpose=_PURPOSE, place=_place(upload.id, repository, upload.owner))
+    return f"{upload.id}.{urlsafe_b64encode(sealed).decode()}"
 
 
 def read(upload_id: UUID, state: str, *, repository: str, owner: str) -> OpenUpload | None:
@@ -45,11 +45,8 @@ def read(upload_id: UUID, state: str, *, repository: str, owner: str) -> OpenUpl
     if not driver().sees_staged:
         return None
     try:
-        raw = urlsafe_b64decode(state)
-    except ValueError:
-        return None
-    packed, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
-    if len(packed) != _FORM.size or not hmac.compare_digest(signature, _sign(upload_id, repository, owner, packed)):
+        packed = unseal(urlsafe_b64decode(state), purpose=_PURPOSE, place=_place(upload_id, repository, owner))
+    except (ValueError, Unsealable):
         return None
     repository_id, project_id, created, version, received, is_new, key, digest = _FORM.unpack(packed)
     if time.time() * 1_000_000 > created + LASTS_SECONDS * 1_000_000:
@@ -77,5 +74,5 @@ def _pack(upload: OpenUpload) -> bytes:
     )  # fmt: skip
 
 
-def _sign(upload_id: UUID, repository: str, owner: str, packed: bytes) -> bytes:
-    return sign(f"{upload_id}\n{repository}\n{owner}\n".encode() + packed, purpose=_PURPOSE)
+def _place(upload_id: UUID, repository: str, owner: str) -> str:
+    return f"{upload_id}\n{repository}\n{owner}"

@@ -12,12 +12,14 @@ from time import monotonic
 from typing import Protocol
 
 from haven_core.db.connections import rest_connection, wake_connection
+from haven_core.errors import HavenError
 from haven_registry.errors import SizeInvalid, UploadUnknown
 from haven_registry.oci.digest import Digest, new_hash
 from haven_registry.oci.errors import DigestInvalid
 from haven_registry.oci.http_ranges import parse_content_range
 from haven_registry.services.uploads import OpenUpload, record_progress, require_current
-from haven_registry.storage.driver import StagingState
+from haven_registry.storage.driver import StagedWriter, StagingState
+from haven_registry.storage.errors import StagingLost, StorageError, UploadBusy
 from haven_registry.store import driver
 from haven_registry.v2.body import chunks
 from haven_registry.v2.carried import Outdated
@@ -38,18 +40,17 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
     """Append the request's body to the session; returns it as recorded, with those bytes durable.
 
     Raises SizeInvalid (400) when the body is not as long as its headers say: too long, and nothing of it is kept; too
-    short, and what came is kept. Raises UploadConflict (416) when another request got there first, UploadBusy, and
-    StorageError; Outdated, of a session that came from its address.
+    short, and what came is kept. Raises UploadConflict (416) when another request got there first, UploadUnknown and
+    RepositoryUnknown when it was closed meanwhile, UploadBusy, and StorageError; Outdated, of a session that came from its
+    address, before anything of the body was read.
     """
     algorithm = algorithm or upload.algorithm
     start, limit = upload.received_bytes, _limit(request)
     hasher: Hash | None = new_hash(algorithm) if start == 0 else None
-    writer = driver().append(upload.key, upload.staging, start)
+    writer = _append(upload)
     recorded, waiting_since = start, monotonic()
     try:
         if writer.will_cut:
-            if upload.is_carried:
-                raise Outdated
             require_current(upload)
         rest_connection()
         for piece in chunks(request):
@@ -65,9 +66,17 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
                 rest_connection()
         staging = writer.checkpoint()
         wake_connection(waiting_since)
-        upload = _record(upload, start + writer.size, staging, algorithm, hasher)
+        if writer.size:
+            upload = _record(upload, start + writer.size, staging, algorithm, hasher)
+        else:
+            require_current(upload)
     except UploadUnknown:
         driver().abandon(upload.key, upload.staging)  # closed meanwhile: nobody else will remove what we staged
+        raise
+    except (HavenError, StorageError):
+        if upload.is_carried:
+            # the session may be gone, and nobody else cut this. Not when the database is away: it may have recorded it
+            writer.revert()
         raise
     finally:
         writer.discard()
@@ -75,6 +84,20 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
     if declared is not None and writer.size < declared:
         raise SizeInvalid(f"the body ended after {writer.size} of {declared} bytes; the upload is kept")
     return upload
+
+
+def _append(upload: OpenUpload) -> StagedWriter:
+    """Raises Outdated unless exactly what the session's address says is staged, if it came from there."""
+    try:
+        writer = driver().append(upload.key, upload.staging, upload.received_bytes)
+    except (StagingLost, UploadBusy):
+        if upload.is_carried:
+            raise Outdated from None
+        raise
+    if writer.will_cut and upload.is_carried:
+        writer.discard()
+        raise Outdated
+    return writer
 
 
 def _limit(request: Request) -> int | None:

@@ -151,11 +151,9 @@ def session(
     here = _Here(request, identity, access, project, repository)
     try:
         return _on_session(here, _carried(here, ref) or _find(here, ref))
-    except (Outdated, StagedAhead, StagingLost):
-        if not _carried(here, ref):
-            raise
-    wake_connection()
-    return _on_session(here, _find(here, ref))
+    except Outdated:
+        wake_connection()
+        return _on_session(here, _find(here, ref))
 
 
 def _on_session(here: _Here, upload: OpenUpload) -> Response:
@@ -293,6 +291,8 @@ def _range_refusal(here: _Here, upload: OpenUpload) -> Response | None:
         return _with_status(here, upload, error_response(416, "RANGE_INVALID", message))
     length = here.request.content_length
     if length is not None and length != end - start + 1:
+        if upload.is_carried:
+            raise Outdated
         return error_response(
             400, "SIZE_INVALID", f"Content-Range has {end - start + 1} bytes, Content-Length {length}"
         )
@@ -314,7 +314,8 @@ def _with_status(here: _Here, upload: OpenUpload, response: Response) -> Respons
 
 
 def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
-    """Check the digest, make the bytes durable at their key, publish. A wrong digest ends the session with 400."""
+    """Check the digest, make the bytes durable at their key, publish. A wrong digest ends the session with 400. An upload that
+    is carried still brought no body with this request. Raises Outdated of one."""
     waiting_since = time.monotonic()
     rest_connection()
     try:
@@ -324,12 +325,12 @@ def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
         raise
     _seal(upload)
     wake_connection(waiting_since)
-    service.commit_upload(
-        upload=upload,
-        digest=str(digest),
-        size=upload.received_bytes,
-        is_sound=_is_sound,
-    )
+    try:
+        service.commit_upload(upload=upload, digest=str(digest), size=upload.received_bytes, is_sound=_is_sound)
+    except (UploadConflict, UploadUnknown, RepositoryUnknown):
+        if upload.is_carried:
+            raise Outdated from None
+        raise
     return here.blob_created(str(digest))
 
 
@@ -344,7 +345,12 @@ def _seal(upload: OpenUpload) -> None:
 
 
 def _publish(upload: OpenUpload) -> None:
-    driver().seal(upload.key, upload.staging, upload.received_bytes, may_cut=not upload.is_carried)
+    try:
+        driver().seal(upload.key, upload.staging, upload.received_bytes, may_cut=not upload.is_carried)
+    except (StagedAhead, StagingLost):
+        if upload.is_carried:
+            raise Outdated from None
+        raise
 
 
 def _is_sound(stored: StoredBlob) -> bool:

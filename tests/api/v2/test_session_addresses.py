@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import requests
 
 from tests.api.v2.backstage import Backstage
 from tests.api.v2.checks import check, check_created, check_resumable, check_session, session_of
+from tests.api.v2.raw import Wire, request_bytes
 from tests.api.v2.test_uploads import DATA, DIGEST, HALF, begin, holds
 from tests.support.client import RegistryClient, expect, location_of
+from tests.support.harm import eventually
 from tests.support.oci import Blob, digest_of, random_image
 from tests.support.stack import HavenServer
 
@@ -99,6 +103,63 @@ def test_a_deleted_repository_takes_no_more_of_it(
             client.finish_upload(fresh, DIGEST, DATA),
         ):
             assert answer.status_code == 404, answer.text
+
+
+def staged_in(haven: HavenServer) -> set[Path]:
+    assert haven.data_dir is not None
+    return set((haven.data_dir / "storage").rglob("*.upload"))
+
+
+def test_bytes_for_a_session_that_is_gone_do_not_stay(
+    haven: HavenServer, client: RegistryClient, repository: str
+) -> None:
+    location = begin(client, repository)
+    check(client.cancel_upload(location), 204)
+    before = staged_in(haven)
+    broken = b"400\r\n" + DATA[:1024] + b"\r\nno chunk\r\n"
+    with Wire(haven.host_port) as wire:
+        path = location.removeprefix(haven.url)
+        wire.send(request_bytes(haven, "PATCH", path, "Transfer-Encoding: chunked", body=broken))
+        time.sleep(0.5)
+    check(client.patch(location, DATA), 404, "BLOB_UPLOAD_UNKNOWN")
+    eventually(lambda: staged_in(haven) <= before)
+
+
+def test_a_body_that_never_came_changes_nothing(haven: HavenServer, client: RegistryClient, repository: str) -> None:
+    """Where the first address still leads to nothing, and where the second still leads to everything."""
+    location = begin(client, repository)
+    for data in (DATA, b""):
+        with Wire(haven.host_port) as wire:
+            wire.send(request_bytes(haven, "PATCH", location.removeprefix(haven.url), "Content-Length: 10"))
+            time.sleep(0.5)
+        if data:
+            location = patched(client, location, data)
+    check_created(client.finish_upload(location, DIGEST), repository, DIGEST)
+
+
+@pytest.mark.parametrize("way", ["first address", "last address", "id alone"])
+def test_an_end_whose_server_died_before_it_said_so_is_repeated(
+    haven: HavenServer, client: RegistryClient, repository: str, way: str
+) -> None:
+    """What a kill between the seal and the commit leaves: the bytes are at their key, the session is open."""
+    before = staged_in(haven)
+    first = begin(client, repository)
+    last = patched(client, first, DATA)
+    [staged] = staged_in(haven) - before
+    staged.rename(staged.with_suffix(""))
+    location = {"first address": first, "last address": last, "id alone": first.partition(".")[0]}[way]
+    body = DATA if way == "first address" else b""
+    check_created(client.finish_upload(location, DIGEST, body), repository, DIGEST)
+    assert holds(client, repository, Blob(DATA))
+    assert staged_in(haven) == before
+
+
+def test_the_storage_and_who_else_has_the_bytes_is_not_told(client: RegistryClient, repository: str) -> None:
+    location = patched(client, begin(client, repository), DATA)
+    raw = base64.urlsafe_b64decode(state_of(location))
+    assert b"blobs/" not in raw
+    again = patched(client, begin(client, repository), DATA)
+    assert len(state_of(again)) == len(state_of(location))
 
 
 def flipped(state: str) -> str:

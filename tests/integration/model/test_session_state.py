@@ -8,9 +8,13 @@ from uuid import uuid4
 
 import pytest
 
+from haven_registry.errors import UploadConflict
+from haven_registry.models import Blob, Upload
 from haven_registry.services import uploads
+from haven_registry.services.repositories import delete_repository, restore_repository
 from haven_registry.services.uploads import OpenUpload
 from haven_registry.v2 import carried
+from tests.support.documents import digest_of
 from tests.support.site import OWNER, Site
 
 APP = "first/app"
@@ -40,6 +44,34 @@ def test_it_knows_whether_the_bytes_are_new(site: Site):
         found = carried.read(upload.id, state_of(upload), repository=APP, owner=OWNER)
         assert found is not None
         assert found.is_new is (data == b"new")
+
+
+def test_bytes_recorded_since_under_the_same_version_are_not_published(site: Site, upload: OpenUpload):
+    """A relaxed commit may be lost with the database's machine, and its version be given once more."""
+    old = carried.read(upload.id, state_of(upload), repository=APP, owner=OWNER)
+    assert old is not None
+    Upload.objects.filter(id=upload.id).update(prefix_digest=digest_of(b"xyz"))
+    for is_new in (True, False):
+        with pytest.raises(UploadConflict):
+            uploads.commit_upload(upload=replace(old, is_new=is_new), digest=digest_of(b"abc"), size=3)
+    assert Blob.objects.count() == 0
+    assert Upload.objects.get().state == Upload.OPEN
+
+
+def test_it_ends_with_the_name_of_its_repository(site: Site, upload: OpenUpload):
+    delete_repository(site.repository)
+    restore_repository(site.repository, name="other")
+    with pytest.raises(UploadConflict):
+        site.commit(upload, b"abc")
+    assert Blob.objects.count() == 0
+
+
+def test_what_the_look_up_knew_of_a_digest_is_kept(site: Site):
+    upload = uploads.start_upload(repository_id=site.repository, owner=OWNER)
+    wanted = digest_of(b"abcdef")
+    found = uploads.find_upload(upload_id=upload.id, repository=APP, owner=OWNER, digest=wanted)
+    recorded = uploads.record_progress(found, received_bytes=6, prefix_digest=None, staging={"bytes": 6})
+    assert recorded.is_new
 
 
 def test_it_is_bound(upload: OpenUpload):
