@@ -28,6 +28,11 @@ def session_of(location: str) -> str:
     return location.rpartition("/")[2].partition(".")[0]
 
 
+def without_state(location: str) -> str:
+    """The session's address by its id alone: whoever goes by it is looked up."""
+    return f"{location.rpartition('/')[0]}/{session_of(location)}"
+
+
 def check_session(answer: requests.Response, status: int, repository: str, received: int) -> requests.Response:
     """An answer about an open upload: where to go on, and how far it is."""
     check(answer, status)
