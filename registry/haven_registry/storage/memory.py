@@ -2,7 +2,7 @@
 
 import pathlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -42,8 +42,10 @@ class _Published:
 class MemoryWriter:
     """StagedWriter over a bytearray."""
 
-    def __init__(self, staged: _Staged, offset: int) -> None:
+    def __init__(self, staged: _Staged, offset: int, forget: Callable[[], object]) -> None:
+        """`forget`: removes what is staged."""
         self.size = 0
+        self._forget = forget
         self._staged = staged
         self._offset = offset
         self.will_cut = len(staged.data) > offset
@@ -76,8 +78,10 @@ class MemoryWriter:
             self._is_open = self._staged.has_writer = False
 
     def revert(self) -> None:
-        """Cut and release."""
+        """Cut, or forget it whole, and release."""
         del self._staged.data[self._offset :]
+        if self._offset == 0:
+            self._forget()
         self.discard()
 
     def _cut(self) -> None:
@@ -114,7 +118,7 @@ class MemoryDriver:
             if staged.has_writer:
                 raise UploadBusy(f"{key}: another writer is at this upload")
             staged.has_writer = True
-        return MemoryWriter(staged, offset)
+        return MemoryWriter(staged, offset, lambda: self._staged.pop(key, None))
 
     def seal(self, key: str, state: StagingState | None, size: int, *, may_cut: bool = True) -> None:
         """Publish the staged bytes."""
