@@ -116,7 +116,8 @@ def collect(
         after(Counter(numbers))
 
     if delete_untagged:
-        did(untagged=trash_untagged(project_id, until=until))
+        for count in trash_untagged(project_id, until=until):
+            did(untagged=count)
     did(
         repositories=purge.purge_repository(project_id, until=until),
         manifests=purge.purge_manifests(project_id, until=until).removed,
@@ -135,9 +136,9 @@ def was_idle(done: Counter[str]) -> bool:
     return not any(done[what] for what in _WORK)
 
 
-def trash_untagged(project_id: int, *, until: datetime | None = None, limit: int = 100) -> int:
-    """Trash manifests nothing keeps (until: which were old enough by then); returns how many. delete_manifest asks again under
-    its locks."""
+def trash_untagged(project_id: int, *, until: datetime | None = None, limit: int = 100) -> Iterator[int]:
+    """Trash up to `limit` manifests nothing keeps (until: which were old enough by then); yields after each how many it was, 1
+    or 0, in no transaction: together they may take longer than a worker lives. delete_manifest asks again under its locks."""
     now = until or timezone.now()
     candidates = Manifest.objects.filter(
         is_unreferenced(now),
@@ -146,14 +147,13 @@ def trash_untagged(project_id: int, *, until: datetime | None = None, limit: int
         deleted_at=None,
         pushed_at__lte=now - config().untagged_age,
     ).order_by("id")
-    count = 0
     for repository_id, digest in list(candidates.values_list("repository_id", "digest")[:limit]):
         try:
             delete_manifest(repository_id=repository_id, digest=digest, only_untagged=True)
         except (ManifestUnknown, ManifestReferenced, RepositoryUnknown):
-            continue  # somebody was faster
-        count += 1
-    return count
+            yield 0  # somebody was faster
+        else:
+            yield 1
 
 
 def read_grace() -> timedelta:

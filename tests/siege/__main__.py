@@ -54,8 +54,9 @@ def main() -> int:
 
 
 def besiege(seconds: float, *, clients: int, servers: bool, needed: Collection[str] = ()) -> dict[str, object]:
-    """Run it; {"seconds", "counts", "refused_pushes", "violations"}. refused_pushes: for each way in which a blob that a
-    refused manifest named was shown before, how many there were and after how many seconds the earliest and latest came.
+    """Run it; {"seconds", "counts", "refused_pushes", "failed_jobs", "violations"}. refused_pushes: for each way in which a
+    blob that a refused manifest named was shown before, how many there were and after how many seconds the earliest and latest
+    came. failed_jobs: the ends of their logs; a job whose worker is killed too often without getting on fails, and may.
 
     needed: counts that may not be missing: the second half lasts until all are there, MORE_SECONDS longer at most. Then
     the claims of killed workers, and the grace of downloads, are ended at the end instead of waited for (needs servers).
@@ -79,6 +80,7 @@ def besiege(seconds: float, *, clients: int, servers: bool, needed: Collection[s
             "seconds": round(time.monotonic() - began),
             "counts": dict(sorted(siege.counts.items())),
             "refused_pushes": _summed(siege.refused),
+            "failed_jobs": siege.failed_jobs,
             "violations": siege.violations,
         }
 

@@ -43,13 +43,14 @@ class Siege:
     """What all share: the stack, when to stop, what was counted and what was violated.
 
     restorable: seconds for which what is deleted can be restored. refused: of each blob that a pushed manifest named in
-    vain, how it was shown before and how many seconds after that the refusal came.
+    vain, how it was shown before and how many seconds after that the refusal came. failed_jobs: the end of their logs.
     """
 
     stack: HarmedStack
     projects: list[str]
     restorable: float = 0.0
     refused: list[tuple[str, float]] = field(default_factory=list)
+    failed_jobs: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     counts: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
@@ -309,6 +310,9 @@ class Jobs:
         run = self._until_done(lambda: [self.siege.api("GET", path).json()["job_status"]])
         if run:
             self.siege.count(f"gc_{run}")
+        if run == "Error":
+            log = self.siege.api("GET", f"{path}/log").text
+            self.siege.failed_jobs.append(" | ".join(log.strip().splitlines()[-4:])[:1000])
 
     def _until_done(self, statuses: Callable[[], list[str]]) -> str:
         """However long it takes workers that live for seconds; one that gets on with none of five of them fails, and is

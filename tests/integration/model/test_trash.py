@@ -1,5 +1,7 @@
 """Leases, trash, indexes, quota, untagged manifests: what stays, what goes, and when."""
 
+from collections import Counter
+
 import pytest
 
 from haven_core.errors import QuotaExceeded
@@ -281,13 +283,27 @@ def test_untagged_manifests_go_only_when_asked_and_never_a_child_or_a_referrer(s
     assert not site.is_live(loose)
 
 
+def test_trashing_the_untagged_can_be_stopped_between_two(site: Site, clock: Clock):
+    for data in (b"1", b"2", b"3"):
+        site.push(data)
+    clock.advance(days=30)
+
+    def stop(did: Counter[str]) -> None:
+        if did["untagged"]:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        collect.collect(site.first, delete_untagged=True, after=stop)
+    assert Manifest.objects.filter(deleted_at=None).count() == 2
+
+
 def test_untagged_manifests_that_are_young_or_lost_their_tag_lately_stay(site: Site, clock: Clock):
     moved = site.push(b"old", "t")
     clock.advance(days=2)
     site.push(b"new", "t")
     young = site.push(b"young")
-    assert collect.trash_untagged(site.first) == 0
+    assert sum(collect.trash_untagged(site.first)) == 0
     assert site.is_live(moved)
     clock.advance(days=8)
-    assert collect.trash_untagged(site.first) == 2
+    assert sum(collect.trash_untagged(site.first)) == 2
     assert not site.is_live(young)
