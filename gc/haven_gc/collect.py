@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from haven_registry.services import purge
 from haven_registry.services.delete import delete_manifest, is_unreferenced
 
 PAGE = 5000
+FEW = 10
 LEVELS = 3
 """An index lets go of an image, and that of its layers: what one level lets go of is due at the next. Deeper ones are for the
 next run."""
@@ -35,10 +37,12 @@ class Freed(NamedTuple):
 
 
 class Place(NamedTuple):
-    """How far a drain is: at which level, and what that level collects: what is due by `until`."""
+    """How far a drain is: at which level, and what that level collects: what is due by `until`. has_worked: there was
+    something at that level, so the next one may have something too."""
 
     level: int
     until: datetime
+    has_worked: bool = False
 
 
 AfterStep = Callable[[Counter[str]], None]
@@ -76,11 +80,10 @@ def drain(
 ) -> Iterator[Pass]:
     """Passes over one project until nothing is left of what is due now, and of what that lets go of; yields each, in no
     transaction. What becomes due meanwhile is the next run's: clients that delete as quickly as this collects would
-    keep it for ever. place: where an earlier drain got to, to go on from there. As collect(); a scan costs the project's
-    size and follows a drain without one."""
+    keep it for ever. place: where to begin, as an earlier drain got there. As collect(); a scan costs the project's size and
+    follows a drain without one."""
     levels, now = 1 if scan else LEVELS, timezone.now()
-    has_worked = place is not None
-    level, until = place or (0, now)
+    level, until, has_worked = place or Place(0, now)
     until = min(until, now)  # the clock may have gone back since
     while level < levels:
         done = collect(project_id, delete_untagged=delete_untagged, scan=scan, until=until, after=after)
@@ -90,7 +93,7 @@ def drain(
             level, until, has_worked = level + 1, timezone.now(), False
         else:  # this level lets go of nothing
             level = levels
-        yield Pass(done, Place(level, until))
+        yield Pass(done, Place(level, until, has_worked))
 
 
 def collect(
@@ -137,8 +140,8 @@ def was_idle(done: Counter[str]) -> bool:
 
 
 def trash_untagged(project_id: int, *, until: datetime | None = None, limit: int = 100) -> Iterator[int]:
-    """Trash up to `limit` manifests nothing keeps (until: which were old enough by then); yields after each how many it was, 1
-    or 0, in no transaction: together they may take longer than a worker lives. delete_manifest asks again under its locks."""
+    """Trash up to `limit` manifests nothing keeps (until: which were old enough by then); yields how many, each time after a
+    few, in no transaction: together they may take longer than a worker lives. delete_manifest asks again under its locks."""
     now = until or timezone.now()
     candidates = Manifest.objects.filter(
         is_unreferenced(now),
@@ -147,13 +150,15 @@ def trash_untagged(project_id: int, *, until: datetime | None = None, limit: int
         deleted_at=None,
         pushed_at__lte=now - config().untagged_age,
     ).order_by("id")
-    for repository_id, digest in list(candidates.values_list("repository_id", "digest")[:limit]):
-        try:
-            delete_manifest(repository_id=repository_id, digest=digest, only_untagged=True)
-        except (ManifestUnknown, ManifestReferenced, RepositoryUnknown):
-            yield 0  # somebody was faster
-        else:
-            yield 1
+    found = list(candidates.values_list("repository_id", "digest")[:limit])
+    for start in range(0, len(found), FEW):
+        count = 0
+        for repository_id, digest in found[start : start + FEW]:
+            # otherwise somebody was faster
+            with suppress(ManifestUnknown, ManifestReferenced, RepositoryUnknown):
+                delete_manifest(repository_id=repository_id, digest=digest, only_untagged=True)
+                count += 1
+        yield count
 
 
 def read_grace() -> timedelta:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from haven_core.jobs.run import Run
 from haven_gc.collect import Place
 
@@ -33,10 +35,14 @@ class Progress:
                 self.total.update(done)
                 self._save()
 
-    def place(self, project_id: int) -> Place | None:
-        """How far the project was when the attempt before ended; None at its beginning."""
+    def place(self, project_id: int) -> Place:
+        """How far the project was when the attempt before ended. At its beginning what is due now, for all attempts: one that
+        set itself a new end would never get there while clients delete."""
         reached, place = self._reached
-        return place if reached == project_id else None
+        if reached != project_id or place is None:
+            place = Place(0, timezone.now())
+            self.reach(project_id, place)
+        return place
 
     def reach(self, project_id: int, place: Place) -> None:
         """The project got that far."""
@@ -81,10 +87,14 @@ class Progress:
             return
         phase, project_id = self._finished
         reached, place = self._reached
-        where = place and {"project": reached, "level": place.level, "until": place.until.isoformat()}
+        where = place and {"project": reached, **place._asdict(), "until": place.until.isoformat()}
         self.run.save(phase=phase, project=project_id, reached=where, total=dict(self.total))
 
 
 def _read_place(saved: Mapping[str, Any] | None) -> tuple[int, Place | None]:
     """The project, and its place."""
-    return (saved["project"], Place(saved["level"], datetime.fromisoformat(saved["until"]))) if saved else (0, None)
+    if not saved:
+        return 0, None
+    return saved["project"], Place(
+        saved["level"], datetime.fromisoformat(saved["until"]), saved.get("has_worked", True)
+    )
