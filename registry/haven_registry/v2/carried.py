@@ -22,7 +22,7 @@ LASTS_SECONDS = 600
 """From the session's begin; a longer push can afford a look-up."""
 _PURPOSE = "upload address 1"  # another number for another _FORM
 _ALGORITHM = "sha256"
-_FORM = struct.Struct(">QQQIQ?41s32s")  # see _pack; in the order of OpenUpload, the digest last
+_FORM = struct.Struct(">QQQIQ?41s32s")  # in the order of _pack
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NO_DIGEST = bytes(32)

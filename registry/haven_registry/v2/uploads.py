@@ -273,26 +273,27 @@ def _put(here: _Here, upload: OpenUpload) -> Response:
 
 
 def _range_refusal(here: _Here, upload: OpenUpload) -> Response | None:
-    """416 with the session's true state when a chunk does not begin where the bytes end; nothing has been read then.
-    Raises Outdated where that is not known."""
+    """What refuses a chunk, if anything does, before it is read. Raises Outdated when only the address says so."""
+    refusal = _refused_range(here, upload)
+    if refusal is not None and upload.is_carried:
+        raise Outdated
+    return refusal
+
+
+def _refused_range(here: _Here, upload: OpenUpload) -> Response | None:
+    """416 with the session's true state when a chunk does not begin where the bytes end; nothing has been read then."""
     header = here.request.environ.get("HTTP_CONTENT_RANGE")
     if not header:
         return None
     try:
         start, end = parse_content_range(header)
     except RangeInvalid as error:
-        if upload.is_carried:
-            raise Outdated from None
         return _with_status(here, upload, render(error))
     if start != upload.received_bytes:
-        if upload.is_carried:
-            raise Outdated
         message = f"the upload has {upload.received_bytes} bytes; a chunk beginning at {start} does not continue it"
         return _with_status(here, upload, error_response(416, "RANGE_INVALID", message))
     length = here.request.content_length
     if length is not None and length != end - start + 1:
-        if upload.is_carried:
-            raise Outdated
         return error_response(
             400, "SIZE_INVALID", f"Content-Range has {end - start + 1} bytes, Content-Length {length}"
         )
