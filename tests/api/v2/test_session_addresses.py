@@ -126,11 +126,19 @@ def test_bytes_for_a_session_that_is_gone_do_not_stay(
 
 
 def break_off(haven: HavenServer, location: str) -> None:
-    """A PATCH that ends after its headers; returns when the server has noticed."""
+    """A PATCH that ends after its headers, when the server has the staged file; returns when it has let go of it."""
     with Wire(haven.host_port) as wire:
         wire.send(request_bytes(haven, "PATCH", location.removeprefix(haven.url), "Content-Length: 10"))
-        time.sleep(0.5)
-    time.sleep(1)
+        eventually(lambda: has_writer(haven))
+    eventually(lambda: not has_writer(haven))
+
+
+def has_writer(haven: HavenServer) -> bool:
+    """Whether anybody holds the lock of a staged file; asked of the kernel, so as not to stand in a writer's way."""
+    locked = {
+        line.split()[5].rpartition(":")[2] for line in Path("/proc/locks").read_text().splitlines() if "FLOCK" in line
+    }
+    return any(str(path.stat().st_ino) in locked for path in staged_in(haven))
 
 
 def test_a_body_that_never_came_changes_nothing(haven: HavenServer, client: RegistryClient, repository: str) -> None:
