@@ -29,13 +29,10 @@ class Site:
         for project_id in (self.first, self.second):
             ProjectQuota.objects.create(project_id=project_id)
         self.repository = seen_repository(self.first, "app")
-        self.projects = {self.repository: self.first}
 
     def new_repository(self, project_id: int, name: str) -> int:
         """A repository by the name below its project."""
-        repository_id = seen_repository(project_id, name)
-        self.projects[repository_id] = project_id
-        return repository_id
+        return seen_repository(project_id, name)
 
     def start_upload(self, data: bytes, repository: int | None = None) -> uploads.OpenUpload:
         """A session with all of `data` received, sealed at its key."""
@@ -60,9 +57,8 @@ class Site:
 
     def put(self, payload: bytes, *tags: str, repository: int | None = None, **more: Any) -> PutResult:
         """A manifest, with tags."""
-        repository = repository or self.repository
         return put_manifest(
-            repository=repository, parsed=parse_manifest(payload, None),
+            repository=repository or self.repository, parsed=parse_manifest(payload, None),
             payload=payload, digest=digest_of(payload), tags=tags, pushed_by="somebody", **more,
         )  # fmt: skip
 

@@ -18,7 +18,6 @@ ROOT = Actor("user", 1, "root", is_sysadmin=True)
 
 def test_a_project_that_is_deleted_while_its_first_manifest_comes_stays(site: Site, monkeypatch: pytest.MonkeyPatch):
     repository = get_or_create_repository(site.second, "new")
-    site.projects[repository] = site.second
     payload = image(site.upload(b"a", repository))
     pushed, refused = overlap(
         monkeypatch,

@@ -30,7 +30,6 @@ def created() -> list[str]:
 
 def test_it_appears_with_its_first_manifest_and_stays(site: Site):
     repository = get_or_create_repository(site.second, "new")
-    site.projects[repository] = site.second
     site.upload(b"a", repository)
     assert seen(site.second) == []
     with pytest.raises(RepositoryUnknown):
@@ -47,7 +46,6 @@ def test_it_appears_with_its_first_manifest_and_stays(site: Site):
 
 def test_it_does_not_keep_its_project(site: Site):
     repository = get_or_create_repository(site.second, "new")
-    site.projects[repository] = site.second
     site.upload(b"a", repository)
     site.start_upload(b"b", repository)
     projects.delete_project(project_id=site.second, deleted_by=ROOT)
