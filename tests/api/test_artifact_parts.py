@@ -158,7 +158,7 @@ def test_immutable_tags_say_so_and_stay(api: Call, site: Site) -> None:
 def test_labels_are_put_on_artifacts(api: Call, site: Site) -> None:
     push(site, "v1")
     push(site, "v2", author="x")
-    ours = create_label(project_id=site.projects[site.repository], name="ours")
+    ours = create_label(project_id=site.project_of(), name="ours")
     everybodys, others = create_label(project_id=None, name="all"), create_label(project_id=site.first, name="theirs")
     path = f"{APP}/artifacts/v1/labels"
     for label_id, user, status in (
@@ -180,7 +180,7 @@ def test_labels_are_put_on_artifacts(api: Call, site: Site) -> None:
 def test_labels_stay_where_they_were_given(api: Call, site: Site) -> None:
     """As Harbor's copy does: a label is what a project says of its own."""
     push(site, "v1")
-    ours = create_label(project_id=site.projects[site.repository], name="ours")
+    ours = create_label(project_id=site.project_of(), name="ours")
     everybodys = create_label(project_id=None, name="all")
     for label_id in (ours, everybodys):
         assert api("POST", f"{APP}/artifacts/v1/labels", {"id": label_id}, user="owner").status_code == 200

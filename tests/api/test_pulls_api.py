@@ -93,7 +93,7 @@ def test_statements_do_not_grow(api: Call, site: Site) -> None:
 
 
 def test_sparklines_of_many_repositories(site: Site, history: tuple[str, str]) -> None:
-    other = site.new_repository(site.projects[site.repository], "other")
+    other = site.new_repository(site.project_of(), "other")
     with CaptureQueriesContext(connection) as captured:
         found = daily_pulls([site.repository, other], days=3, today=timezone.now().date())
     assert found == {site.repository: [1, 6, 12], other: [0, 0, 0]}

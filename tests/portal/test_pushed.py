@@ -52,8 +52,7 @@ def test_few_statements_however_much_there_is(signed_in: SignedIn, site: Site) -
     before = {path: browser.queries(path) for path in pages}
     for number in range(30):
         push_image(site, f"v{number + 2}", f"w{number}", layers=(b"base", f"{number}".encode()), author=f"a{number}")
-        repository = get_or_create_repository(site.projects[site.repository], f"more/r{number}")
-        site.projects[repository] = site.projects[site.repository]
+        repository = get_or_create_repository(site.project_of(), f"more/r{number}")
         site.put(image(site.upload(b"{}", repository), nonce=number), "t", repository=repository)
     for path in pages:
         browser.text(path)
@@ -147,9 +146,7 @@ def test_an_images_name_is_an_address(signed_in: SignedIn, site: Site, browser: 
         assert who.get(f"/private/team/app@{digest}")["Location"] == f"{REPOSITORY}a/{digest}/"
         assert who.get("/no/such:thing")["Location"] == "/projects/no/repos/such/-/a/thing/"
     assert (
-        signed_in("owner").get(f"/harbor/projects/{site.projects[site.repository]}/repositories/team%252Fapp")[
-            "Location"
-        ]
+        signed_in("owner").get(f"/harbor/projects/{site.project_of()}/repositories/team%252Fapp")["Location"]
         == REPOSITORY
     )
 
@@ -188,7 +185,6 @@ def test_an_empty_project_waits_for_its_first_push(signed_in: SignedIn, site: Si
         assert command in page, command
     assert browser.get("/projects/fresh/", **{"hx-request": "true"}).status_code == 204
     repository = get_or_create_repository(Project.objects.get(name="fresh").pk, "one")
-    site.projects[repository] = Project.objects.get(name="fresh").pk
     site.put(image(site.upload(b"{}", repository)), "t", repository=repository)
     part = browser.get("/projects/fresh/", **{"hx-request": "true"})
     assert part.status_code == 200
@@ -222,7 +218,7 @@ def test_tags(signed_in: SignedIn, site: Site) -> None:
 def test_immutable_tags_say_why(signed_in: SignedIn, site: Site) -> None:
     push_image(site, "v1", "w1")
     create_rule(
-        project_id=site.projects[site.repository], repository=Selector("doublestar", "repoMatches", "**"),
+        project_id=site.project_of(), repository=Selector("doublestar", "repoMatches", "**"),
         tag=Selector("doublestar", "matches", "v*"),
     )  # fmt: skip
     browser = signed_in("owner")
@@ -281,8 +277,7 @@ def test_an_artifact(signed_in: SignedIn, site: Site) -> None:
 
 def test_insights(signed_in: SignedIn, site: Site) -> None:
     digest = push_image(site, "v1", "v2")
-    other = get_or_create_repository(site.projects[site.repository], "copy")
-    site.projects[other] = site.projects[site.repository]
+    other = get_or_create_repository(site.project_of(), "copy")
     blob = site.upload(b"base", other)
     site.put(image(blob, blob), "v1", repository=other)
     today = timezone.now().date()

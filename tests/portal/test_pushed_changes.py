@@ -78,7 +78,7 @@ def test_a_repository_goes_and_its_name_is_taken(signed_in: SignedIn, site: Site
     assert answer["Location"] == "/projects/private/"
     assert not Repository.objects.filter(deleted_at=None, name="team/app").exists()
     undo = undo_of(browser.text("/projects/private/"))
-    get_or_create_repository(site.projects[site.repository], "team/app")
+    get_or_create_repository(site.project_of(), "team/app")
     taken = browser.post(undo)
     assert taken.status_code == 409
     assert "Something else has the name by now." in taken.content.decode()

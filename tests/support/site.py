@@ -10,6 +10,7 @@ from haven_core.domain.origin import HAVEN
 from haven_core.models import Project, ProjectQuota
 from haven_gc import collect, sweep
 from haven_registry import selectors
+from haven_registry.models import Repository
 from haven_registry.oci.manifest import parse_manifest
 from haven_registry.services import uploads
 from haven_registry.services.manifests import PutResult, put_manifest
@@ -33,6 +34,10 @@ class Site:
     def new_repository(self, project_id: int, name: str) -> int:
         """A repository by the name below its project."""
         return seen_repository(project_id, name)
+
+    def project_of(self, repository: int | None = None) -> int:
+        """The project that the repository is in."""
+        return Repository.objects.get(id=repository or self.repository).project_id
 
     def start_upload(self, data: bytes, repository: int | None = None) -> uploads.OpenUpload:
         """A session with all of `data` received, sealed at its key."""

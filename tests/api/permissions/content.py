@@ -29,7 +29,7 @@ class _Site(Site):
         self.driver.seal(key, writer.close(), len(data))
         stored = StorageObject.objects.create(storage_key=key, state=StorageObject.LIVE)
         blob = Blob.objects.create(digest=digest_of(data), size=len(data), object=stored)
-        link_blobs(repository, self.projects[repository], [(blob.pk, len(data))], timezone.now())
+        link_blobs(repository, self.project_of(repository), [(blob.pk, len(data))], timezone.now())
         return digest_of(data)
 
 
