@@ -103,11 +103,13 @@ def forget_lost_uploads() -> int:
     return _until_idle(work)
 
 
-def find_orphans(driver: StorageDriver, age: timedelta = ORPHAN_AGE) -> Iterator[StoredObject]:
+def find_orphans(
+    driver: StorageDriver, age: timedelta = ORPHAN_AGE, *, only_staged: bool = False
+) -> Iterator[StoredObject]:
     """What has lain in the storage for `age` and no row leads to: published keys that have none, and staged
     bytes that no open upload goes on with. Raises StorageError."""
     limit = timezone.now() - age
-    found = (item for item in driver.list_keys() if item.modified_at <= limit)
+    found = (item for item in driver.list_keys(only_staged=only_staged) if item.modified_at <= limit)
     while page := list(islice(found, BATCH)):
         keys = [item.key for item in page]
         known = set(StorageObject.objects.filter(storage_key__in=keys).values_list("storage_key", flat=True))
@@ -116,11 +118,12 @@ def find_orphans(driver: StorageDriver, age: timedelta = ORPHAN_AGE) -> Iterator
         yield from (item for item in page if item.key not in (staged if item.is_staged else known))
 
 
-def remove_orphans(driver: StorageDriver, age: timedelta = ORPHAN_AGE) -> tuple[int, int]:
-    """Delete what find_orphans() finds, each after a last look for its row; returns how many, and bytes. Keys are never
-    used twice, so a key that has no row now gets none later. Raises StorageError."""
+def remove_orphans(driver: StorageDriver, age: timedelta = ORPHAN_AGE, *, only_staged: bool = False) -> tuple[int, int]:
+    """Delete what find_orphans() finds, each after a last look for its row; returns how many, and bytes. A key that has no row
+    now gets none later: published bytes had theirs before, keys are never used twice, and staged ones get it within moments, if
+    at all. Raises StorageError."""
     count = size = 0
-    for item in find_orphans(driver, age):
+    for item in find_orphans(driver, age, only_staged=only_staged):
         rows = StorageObject.objects.filter(storage_key=item.key)
         if item.is_staged:
             if Upload.objects.filter(object__in=rows, state=Upload.OPEN).exists():

@@ -20,7 +20,9 @@ from haven_core.db.connections import is_unavailable
 from haven_gc import collect as collector
 from haven_gc import fsck, uploads
 from haven_gc import sweep as sweeper
+from haven_gc.clock import require_right_clock
 from haven_gc.pace import Pace
+from haven_gc.repair import remove_orphans
 from haven_registry.services.history import forget_old_history
 from haven_registry.services.pull_days import add_up_gone_manifests, add_up_old_days
 from haven_registry.services.pulls import forget_pull_batches
@@ -51,8 +53,9 @@ def collect_due() -> dict[str, int]:
 
 @shared_task(name="haven_gc.tasks.scan", expires=3600)
 def scan() -> dict[str, int]:
-    """Look through every project, and all blobs, for what no hint leads to (left by a crash, or by a row that was locked). Adds
-    up pulls of purged manifests, forgets old history of tags, and checks the invariants, too."""
+    """Look through every project, and all blobs, for what no hint leads to (left by a crash, or by a row that was locked), and
+    removes what is staged for no upload. Adds up pulls of purged manifests, forgets old history of tags, and checks the
+    invariants."""
     total, pace = Counter[str](), Pace()
     for project_id in collector.find_projects():
         with _guarded(project_id):
@@ -69,6 +72,8 @@ def scan() -> dict[str, int]:
         if not add_up_gone_manifests():
             break
     total["tag_history"] = forget_old_history()
+    with _guarded("files of uploads that no row knows"):
+        total["orphans"] = _remove_leftovers()
     for name, number in fsck.check().items():
         _log.error("invariant %s is broken in %s rows: see haven fsck", name, number)
     return _report("scanned", total)
@@ -97,6 +102,14 @@ def sweep() -> int:
         if not swept.removed:  # nothing due, or the storage refuses everything: the next run tries again
             break
     return total
+
+
+def _remove_leftovers() -> int:
+    """Files of short bodies whose process was killed before their row was there (ADR 0026); returns how many."""
+    if not driver().sees_staged:
+        return 0
+    require_right_clock()
+    return remove_orphans(driver(), only_staged=True)[0]
 
 
 @contextmanager

@@ -167,7 +167,7 @@ class StorageDriver(Protocol):
         None when the driver can't or its configuration does not want it. No request is made.
         """
 
-    def list_keys(self, prefix: str = "") -> Iterator[StoredObject]:
+    def list_keys(self, prefix: str = "", *, only_staged: bool = False) -> Iterator[StoredObject]:
         """Everything whose key begins with `prefix`, published and staged, in no promised order, page by page.
 
         For fsck and the orphan sweep only. Objects that appear or go while it runs may be missed. Foreign names are

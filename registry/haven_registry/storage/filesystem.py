@@ -181,13 +181,15 @@ class FilesystemDriver:
         validate_key(key)
         return None
 
-    def list_keys(self, prefix: str = "") -> Iterator[StoredObject]:
+    def list_keys(self, prefix: str = "", *, only_staged: bool = False) -> Iterator[StoredObject]:
         """Shard by shard; the memory of one shard's names at a time."""
         for shard in _scan(self._root / BLOBS):
             shard_prefix = f"{BLOBS}{shard.name}/"
             if not (shard_prefix.startswith(prefix) or prefix.startswith(shard_prefix)):
                 continue
             for entry in _scan(pathlib.Path(shard.path)):
+                if only_staged and not entry.name.endswith(_STAGED_SUFFIX):
+                    continue
                 found = _stored_object(shard_prefix, entry)
                 if found is not None and found.key.startswith(prefix):
                     yield found

@@ -206,12 +206,12 @@ class MemoryDriver:
         validate_key(key)
         return None
 
-    def list_keys(self, prefix: str = "") -> Iterator[StoredObject]:
+    def list_keys(self, prefix: str = "", *, only_staged: bool = False) -> Iterator[StoredObject]:
         """Everything under `prefix`, as it was at the call."""
         with self._lock:
             found = [StoredObject(key, len(it.data), it.modified_at, False) for key, it in self._published.items()]
             found += [StoredObject(key, len(it.data), it.modified_at, True) for key, it in self._staged.items()]
-        return (it for it in found if it.key.startswith(prefix))
+        return (it for it in found if it.key.startswith(prefix) and (it.is_staged or not only_staged))
 
     def check(self) -> None:
         """Memory is always there."""

@@ -159,9 +159,10 @@ class S3Driver:
         wanted = {name: value for name, value in headers.items() if value is not None}
         return self._bucket.presign(key, expires_seconds, wanted)
 
-    def list_keys(self, prefix: str = "") -> Iterator[StoredObject]:
+    def list_keys(self, prefix: str = "", *, only_staged: bool = False) -> Iterator[StoredObject]:
         """Three listings: published objects, tails, multipart uploads."""
-        return itertools.chain(self._list_published(prefix), self._list_tails(prefix), self._list_uploads(prefix))
+        staged = itertools.chain(self._list_tails(prefix), self._list_uploads(prefix))
+        return staged if only_staged else itertools.chain(self._list_published(prefix), staged)
 
     def check(self) -> None:
         """PUT, GET and DELETE a small object under `health/`."""

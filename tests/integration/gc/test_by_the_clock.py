@@ -23,6 +23,7 @@ from haven_project.clock import app as clock_app
 from haven_registry.models import Blob, Manifest, Upload
 from haven_registry.services import purge, uploads
 from haven_registry.services.delete import delete_manifest
+from haven_registry.storage.keys import new_key
 from tests.integration.gc.conftest import Clock, RunJob, log_of
 from tests.support.site import OWNER, Site
 
@@ -153,6 +154,39 @@ def test_the_daily_look_finds_what_no_hint_leads_to(site: Site, clock: Clock, wi
     assert Blob.objects.count() == 1
     tasks.scan()
     assert Blob.objects.count() == 0
+
+
+def test_the_daily_look_removes_staged_files_without_a_row(site: Site, clock: Clock) -> None:
+    """Of a process that was killed before the first bytes of a session were in the database. What is published stays for an
+    administrator to judge."""
+    site.push(b"kept", "t")
+    going_on = uploads.start_upload(repository_id=site.repository, owner=OWNER).key
+    published, left = new_key(), new_key()
+    site.driver.put(published, b"whose?")
+    for key in (going_on, left):
+        writer = site.driver.append(key, None, 0)
+        writer.write(b"half")
+        writer.close()
+    kept = sorted({*site.stored_keys()} - {left})
+    clock.advance(hours=47)
+    tasks.scan()
+    assert left in site.stored_keys()
+    clock.advance(hours=2)
+    tasks.scan()
+    assert site.stored_keys() == kept
+
+
+def test_the_daily_look_removes_nothing_by_a_wrong_clock(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the bytes of a session that is being recorded at this moment could be old."""
+    key = new_key()
+    writer = site.driver.append(key, None, 0)
+    writer.write(b"first")
+    writer.close()
+    now = timezone.now
+    monkeypatch.setattr(gc_clock, "database_now", now)
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(days=3))
+    tasks.scan()
+    assert key in site.stored_keys()
 
 
 def test_the_daily_look_tells_of_broken_invariants(site: Site, caplog: pytest.LogCaptureFixture) -> None:

@@ -94,7 +94,7 @@ def test_a_row_that_appears_saves_its_file(broken: Site, clock: Clock, monkeypat
     broken.driver.put(key, b"late")
     clock.advance(days=3)
     found = list(repair.find_orphans(broken.driver))
-    monkeypatch.setattr(repair, "find_orphans", lambda _driver, _age: iter(found))
+    monkeypatch.setattr(repair, "find_orphans", lambda *_, **__: iter(found))
     StorageObject.objects.create(storage_key=key, state="dead", purge_after=timezone.now() + timedelta(days=1))
     assert repair.remove_orphans(broken.driver) == (0, 0)
     assert key in broken.stored_keys()
