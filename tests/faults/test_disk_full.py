@@ -141,7 +141,7 @@ def test_database_disk_full(small: HarmedStack, repository: str, ledger: Ledger)
     with filled(small.data_dir):
         refused = _first_refusal(put)
         assert error_codes(refused) == ["UNAVAILABLE"], refused.text
-        _first_refusal(lambda: client.start_upload(repository))
+        _first_refusal(lambda: client.patch(location_of(client.start_upload(repository)), b"first"))
         ledger.verify(client)
         assert small.api("GET", "/projects").status_code == 200
         assert small.api("POST", "/projects", json={"project_name": "nowhere"}).status_code == 503

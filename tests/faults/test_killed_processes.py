@@ -129,7 +129,7 @@ def test_killed_stack_starts_again_with_everything(
         ledger.verify(stack.client())
 
     assert len(ledger.tags) > 6 * times
-    stack.assert_settled()
+    stack.assert_settled("leftovers")
 
 
 def test_tag_is_the_old_or_the_new_one(stack: HarmedStack, repository: str, ledger: Ledger) -> None:
@@ -203,7 +203,7 @@ def _assert_nothing_lost(stack: HarmedStack, repository: str, ledger: Ledger) ->
     eventually(lambda: _may_pull(client, repository), 30)
     assert ledger.verify(client) > 10
     assert sorted(client.tags(repository)) == sorted(tag for _, tag in ledger.tags)
-    stack.assert_settled()
+    stack.assert_settled("leftovers")
     ledger.verify(client)
 
 

@@ -150,10 +150,10 @@ class HarmedStack:
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[0])
         return found
 
-    def assert_settled(self) -> dict[str, Any]:
-        """No session, no staged byte, no key without its row, no row without its bytes remains."""
-        found = self.settle()
-        assert (found["sessions"], found["staged"], found["unknown"]) == (0, [], [])
+    def assert_settled(self, *words: str) -> dict[str, Any]:
+        """No session, no staged byte, no key without its row, no row without its bytes remains. words: as settle's."""
+        found = self.settle(*words)
+        assert (found["sessions"], found["staged"], found["unknown"]) == (0, [], []), found
         assert set(found["objects"]) ^ set(found["live"]) == set()
         return found
 

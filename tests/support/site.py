@@ -14,6 +14,7 @@ from haven_registry.models import Repository
 from haven_registry.oci.manifest import parse_manifest
 from haven_registry.services import uploads
 from haven_registry.services.manifests import PutResult, put_manifest
+from haven_registry.services.publishing import commit_upload
 from haven_registry.services.repositories import get_or_create_repository, hold_repository, show_repository
 from haven_registry.storage.driver import StorageDriver
 from tests.support.documents import digest_of, image
@@ -53,7 +54,7 @@ class Site:
 
     def commit(self, upload: uploads.OpenUpload, data: bytes, **more: Any) -> str:
         """Publish what start_upload received, as the view does for what nobody had when it looked."""
-        uploads.commit_upload(upload=replace(upload, is_new=True), digest=digest_of(data), size=len(data), **more)
+        commit_upload(upload=replace(upload, is_new=True), digest=digest_of(data), size=len(data), **more)
         return digest_of(data)
 
     def upload(self, data: bytes, repository: int | None = None) -> str:

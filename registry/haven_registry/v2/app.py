@@ -111,7 +111,7 @@ def _on_repository(request: Request, route: Route) -> Response:
 
 
 def _write(request: Request, route: Route, identity: Identity, access: ProjectAccess) -> Response:
-    """Raises ProjectUnknown before anything of an upload's body was read."""
+    """Raises ProjectUnknown while an upload's body can be asked for again."""
     endpoint, name, reference = route
     project, _, repository = name.partition("/")
     match endpoint, request.method:

@@ -30,10 +30,16 @@ class BodyBroken(HavenError):
 
 
 def chunks(request: Request) -> Iterator[bytes]:
-    """The body in pieces of at most 1 MiB. Ends early, without an error, when the client goes away: whoever cares
+    """The body in pieces of about 1 MiB at most. Ends early, without an error, when the client goes away: whoever cares
     compares with Content-Length. Raises BodyBroken for what is no chunked body."""
     remaining = request.content_length
     if remaining is None and not request.has_body:
+        return
+    if request.head:
+        if remaining is not None:
+            remaining -= len(request.head)
+        yield request.head
+    if request.is_body_read:
         return
     while remaining is None or remaining > 0:
         piece = _read(request, CHUNK_BYTES if remaining is None else min(CHUNK_BYTES, remaining))
@@ -43,6 +49,23 @@ def chunks(request: Request) -> Iterator[bytes]:
             remaining -= len(piece)
         yield piece
     request.is_body_read = True
+
+
+def is_short(request: Request) -> bool:
+    """Whether there is a body, and it has less than CHUNK_BYTES; reads about so much to find out. What was read is kept, and
+    chunks() begins with it, so that the body can be asked for again until something behind it was read. Raises BodyBroken."""
+    declared = request.content_length
+    if declared is not None and declared >= CHUNK_BYTES:
+        return False
+    if not request.head:
+        pieces, size = [], 0
+        for piece in chunks(request):
+            pieces.append(piece)
+            size += len(piece)
+            if size >= CHUNK_BYTES:
+                break
+        request.head = b"".join(pieces)
+    return request.is_body_read and request.head != b""
 
 
 def _read(request: Request, size: int) -> bytes:

@@ -53,13 +53,14 @@ class Body(Protocol):
 class Request:
     """One request. Header values are the client's: hostile until parsed."""
 
-    __slots__ = ("__dict__", "environ", "is_body_read", "method", "path", "payload")
+    __slots__ = ("__dict__", "environ", "head", "is_body_read", "method", "path", "payload")
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         self.path: str = environ["PATH_INFO"]
         self.is_body_read = False
+        self.head = b""  # the body's begin, once is_short has read it
         self.payload: bytes | None = None  # the whole body, once read_all has read it
 
     def header(self, name: str) -> str | None:

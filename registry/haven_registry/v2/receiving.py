@@ -8,20 +8,25 @@ request continues.
 """
 
 import hashlib
+from contextlib import suppress
+from datetime import datetime
 from time import monotonic
 from typing import Protocol
 
+from django.db import Error as DatabaseFailed
+from django.utils import timezone
+
 from haven_core.db.connections import rest_connection, wake_connection
 from haven_core.errors import HavenError
-from haven_registry.errors import SizeInvalid, UploadUnknown
+from haven_registry.errors import SizeInvalid, UploadConflict, UploadUnknown
 from haven_registry.oci.digest import Digest, new_hash
 from haven_registry.oci.errors import DigestInvalid
 from haven_registry.oci.http_ranges import parse_content_range
-from haven_registry.services.uploads import OpenUpload, record_progress, require_current
+from haven_registry.services.uploads import OpenUpload, record_progress, record_upload, require_current, was_recorded
 from haven_registry.storage.driver import StagedWriter, StagingState
 from haven_registry.storage.errors import StagingLost, StorageError, UploadBusy
 from haven_registry.store import driver
-from haven_registry.v2.body import chunks
+from haven_registry.v2.body import chunks, is_short
 from haven_registry.v2.carried import Outdated
 from haven_registry.v2.http import Request
 
@@ -42,13 +47,15 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
     Raises SizeInvalid (400) when the body is not as long as its headers say: too long, and nothing of it is kept; too
     short, and what came is kept. Raises UploadConflict (416) when another request got there first, UploadUnknown and
     RepositoryUnknown when it was closed meanwhile, UploadBusy, and StorageError; Outdated, of a session that came from its
-    address, before anything of the body was read.
+    address, while the body can be asked for again. Of a session that was promised so far also what record_upload raises.
     """
-    algorithm = algorithm or upload.algorithm
+    algorithm, waiting_since, began = algorithm or upload.algorithm, monotonic(), timezone.now()
+    if upload.is_promised:
+        upload = _ready(request, upload)
     start, limit = upload.received_bytes, _limit(request)
     hasher: Hash | None = new_hash(algorithm) if start == 0 else None
     writer = _append(upload)
-    recorded, waiting_since = start, monotonic()
+    recorded = start
     try:
         if writer.will_cut:
             require_current(upload)
@@ -70,13 +77,10 @@ def append_body(request: Request, upload: OpenUpload, algorithm: str | None = No
             upload = _record(upload, start + writer.size, staging, algorithm, hasher)
         else:
             require_current(upload)
-    except UploadUnknown:
-        driver().abandon(upload.key, upload.staging)  # closed meanwhile: nobody else will remove what we staged
-        raise
-    except (HavenError, StorageError):
-        if upload.is_carried:
-            # the session may be gone, and nobody else cut this. Not when the database is away: it may have recorded it
-            writer.revert()
+    except (HavenError, StorageError, DatabaseFailed) as error:
+        _take_back(upload, writer, error)
+        if upload.is_promised and isinstance(error, UploadConflict) and not _has_rival(request, upload, began):
+            raise Outdated from None
         raise
     finally:
         writer.discard()
@@ -98,6 +102,47 @@ def _append(upload: OpenUpload) -> StagedWriter:
         writer.discard()
         raise Outdated
     return writer
+
+
+def _ready(request: Request, upload: OpenUpload) -> OpenUpload:
+    """A promised session, as it is when its body is short, and else recorded: no byte of a long one is ever unknown to the
+    database. Raises Outdated when it was recorded meanwhile, and what record_upload raises."""
+    waiting_since = monotonic()
+    rest_connection()
+    if is_short(request):
+        return upload
+    wake_connection(waiting_since)
+    try:
+        return record_upload(upload)
+    except UploadConflict:
+        raise Outdated from None
+
+
+def _has_rival(request: Request, upload: OpenUpload, began: datetime) -> bool:
+    """Whether another request has brought bytes while this one did, and both can't count: the same PATCH sent twice would be
+    appended to itself. A Content-Range says where it belongs, a PUT what it should come to."""
+    is_vague = request.method == "PATCH" and not request.environ.get("HTTP_CONTENT_RANGE")
+    return is_vague and was_recorded(upload.id, since=began)
+
+
+def _take_back(upload: OpenUpload, writer: StagedWriter, error: Exception) -> None:
+    """Remove what this request staged where nobody else would. What a database that failed may have recorded is kept."""
+    if upload.is_promised:
+        if not (isinstance(error, DatabaseFailed) and _may_be_recorded(upload)):
+            with suppress(StorageError):  # the daily look finds it
+                driver().abandon(upload.key, None)
+    elif isinstance(error, UploadUnknown):
+        driver().abandon(upload.key, upload.staging)  # the session was closed meanwhile
+    elif upload.is_carried and not isinstance(error, DatabaseFailed):
+        writer.revert()  # the session may be gone, and nobody else cut this
+
+
+def _may_be_recorded(upload: OpenUpload) -> bool:
+    try:
+        wake_connection()
+        return was_recorded(upload.id)
+    except DatabaseFailed:
+        return True
 
 
 def _limit(request: Request) -> int | None:

@@ -3,6 +3,7 @@ end-11, end-13, end-14)."""
 
 import logging
 import time
+from contextlib import suppress
 from uuid import UUID
 
 from haven_core.conf import config
@@ -21,6 +22,7 @@ from haven_registry.oci.reference import is_repository_name
 from haven_registry.selectors import StoredBlob
 from haven_registry.services import uploads as service
 from haven_registry.services.blobs import mount_blob
+from haven_registry.services.publishing import commit_upload
 from haven_registry.services.repositories import get_or_create_repository
 from haven_registry.services.uploads import OpenUpload
 from haven_registry.storage.errors import ObjectMissing, StagedAhead, StagingLost, StorageError, UploadBusy
@@ -88,9 +90,9 @@ def start(request: Request, identity: Identity, access: ProjectAccess, project: 
     algorithm = wanted.algorithm if wanted else request.parameter("digest-algorithm") or "sha256"
     if algorithm not in SUPPORTED_ALGORITHMS:
         raise DigestUnsupported(f"digest algorithm {algorithm[:32]!a} is not one of {', '.join(SUPPORTED_ALGORITHMS)}")
-    upload = service.begin_upload(
-        project_id=access.project_id, repository=repository, owner=here.owner, algorithm=algorithm
-    )
+    # a promise costs nothing; one request that brings all has nothing of it
+    begin = service.promise_upload if wanted is None and carried.holds(algorithm) else service.begin_upload
+    upload = begin(project_id=access.project_id, repository=repository, owner=here.owner, algorithm=algorithm)
     if wanted is None:
         return here.progress(202, upload)
     try:
@@ -172,23 +174,47 @@ def _on_session(here: _Here, upload: OpenUpload) -> Response:
 
 def _find(here: _Here, ref: str) -> OpenUpload:
     wanted = _wanted(here.request) if here.request.method == "PUT" else None
-    upload = service.find_upload(upload_id=_parse(ref)[0], repository=here.name, owner=here.owner, digest=wanted)
+    upload_id, state = _parse(ref)
+    try:
+        upload = service.find_upload(upload_id=upload_id, repository=here.name, owner=here.owner, digest=wanted)
+    except UploadUnknown:
+        upload = _promised(here, upload_id, state, wanted)
     _require_token_of(here, upload)
     return upload
+
+
+def _promised(here: _Here, upload_id: UUID, state: str, wanted: str | None) -> OpenUpload:
+    """A session that its address promises, recorded unless its state is asked for, or its end. Raises UploadUnknown."""
+    upload = _read(here, upload_id, state)
+    if upload is None or not upload.is_promised:
+        raise UploadUnknown(str(upload_id))
+    _require_token_of(here, upload)
+    with suppress(UploadConflict):  # recorded meanwhile
+        if here.request.method in ("PATCH", "PUT"):
+            return service.record_upload(upload)
+        if not service.was_recorded(upload_id):
+            return upload
+    return service.find_upload(upload_id=upload_id, repository=here.name, owner=here.owner, digest=wanted)
 
 
 def _carried(here: _Here, ref: str) -> OpenUpload | None:
     """The session as its address has it, when that will do: for a body, or to publish what a PATCH brought."""
     upload_id, state = _parse(ref)
-    if not state or here.request.method not in ("PATCH", "PUT"):
+    if here.request.method not in ("PATCH", "PUT"):
         return None
-    upload = carried.read(upload_id, state, repository=here.name, owner=here.owner)
+    upload = _read(here, upload_id, state)
     if upload is None or not (here.request.has_body or upload.received_bytes):
         return None
     if here.request.method == "PUT" and not _may_end(here.request, upload):
         return None
     _require_token_of(here, upload)
     return upload
+
+
+def _read(here: _Here, upload_id: UUID, state: str) -> OpenUpload | None:
+    if not state:
+        return None
+    return carried.read(upload_id, state, project_id=here.access.project_id, repository=here.name, owner=here.owner)
 
 
 def _may_end(request: Request, upload: OpenUpload) -> bool:
@@ -327,7 +353,7 @@ def _finish(here: _Here, upload: OpenUpload, digest: Digest) -> Response:
     _seal(upload)
     wake_connection(waiting_since)
     try:
-        service.commit_upload(upload=upload, digest=str(digest), size=upload.received_bytes, is_sound=_is_sound)
+        commit_upload(upload=upload, digest=str(digest), size=upload.received_bytes, is_sound=_is_sound)
     except (UploadConflict, UploadUnknown, RepositoryUnknown):
         if upload.is_carried:
             raise Outdated from None
@@ -366,6 +392,8 @@ def _cancel(upload: OpenUpload) -> None:
     """End the session, then remove its bytes; what is left by a crash in between is the sweeper's."""
     _require_open(upload)
     wake_connection()
+    if upload.is_promised:
+        return service.cancel_promise(upload)
     service.cancel_upload(upload.id)
     try:
         driver().abandon(upload.key, upload.staging)

@@ -13,7 +13,7 @@ import requests
 from tests.api.v2.backstage import Backstage
 from tests.api.v2.checks import check, check_created, check_resumable, check_session, session_of, without_state
 from tests.api.v2.raw import Wire, request_bytes
-from tests.api.v2.test_uploads import DATA, DIGEST, HALF, begin, holds
+from tests.api.v2.test_uploads import DATA, DIGEST, HALF, begin, begin_recorded, holds
 from tests.support.client import RegistryClient, expect, location_of
 from tests.support.harm import eventually
 from tests.support.oci import Blob, digest_of, random_image
@@ -45,7 +45,7 @@ def test_each_answer_has_an_address_of_its_own(client: RegistryClient, repositor
 
 
 def test_the_id_alone_will_do(client: RegistryClient, repository: str) -> None:
-    location = without_state(begin(client, repository))
+    location = without_state(begin_recorded(client, repository))
     check_session(client.patch(location, DATA), 202, repository, len(DATA))
     check_created(client.finish_upload(location, DIGEST), repository, DIGEST)
 
@@ -91,7 +91,7 @@ def test_a_deleted_repository_takes_no_more_of_it(
 ) -> None:
     project, _, name = repository.partition("/")
     client.push(repository, random_image(1_000), "v1")
-    fresh = begin(client, repository)
+    fresh = begin_recorded(client, repository)
     full = patched(client, begin(client, repository), DATA)
     api = f"{haven.url}/api/v2.0/projects/{project}/repositories/{name}"
     expect(requests.delete(api, auth=(haven.admin_user, haven.admin_password), timeout=30), 200)
@@ -143,7 +143,7 @@ def has_writer(haven: HavenServer) -> bool:
 
 def test_a_body_that_never_came_changes_nothing(haven: HavenServer, client: RegistryClient, repository: str) -> None:
     """Where the first address still leads to nothing, and where the second still leads to everything."""
-    location = begin(client, repository)
+    location = begin_recorded(client, repository)
     break_off(haven, location)
     location = patched(client, location, DATA)
     break_off(haven, location)
@@ -185,7 +185,7 @@ def flipped(state: str) -> str:
 def test_what_we_did_not_write_counts_for_nothing(
     client: RegistryClient, repository: str, forge: Callable[[str], str]
 ) -> None:
-    location = begin(client, repository)
+    location = begin_recorded(client, repository)
     forged = with_state(location, forge(state_of(location)))
     check_session(client.patch(forged, DATA), 202, repository, len(DATA))
     check_created(client.finish_upload(forged, DIGEST), repository, DIGEST)
@@ -194,7 +194,7 @@ def test_what_we_did_not_write_counts_for_nothing(
 def test_the_state_of_another_session_counts_for_nothing(
     client: RegistryClient, backstage: Backstage, project: str, repository: str
 ) -> None:
-    full, empty = patched(client, begin(client, repository), DATA), begin(client, repository)
+    full, empty = patched(client, begin(client, repository), DATA), begin_recorded(client, repository)
     with backstage.nothing_stored(project, sessions=-1):
         answer = client.finish_upload(with_state(empty, state_of(full)), DIGEST)
         check(answer, 400, "DIGEST_INVALID")

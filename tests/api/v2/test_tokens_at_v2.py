@@ -17,7 +17,8 @@ from tests.api.v2.backstage import Backstage
 from tests.api.v2.checks import challenge_of, check, check_created, check_session, without_state
 from tests.api.v2.conftest import DEVELOPER, GUEST, PASSWORD, Person
 from tests.api.v2.raw import Wire, basic, request_bytes, send
-from tests.support.client import RegistryClient, location_of
+from tests.api.v2.test_uploads import begin_recorded
+from tests.support.client import RegistryClient
 from tests.support.oci import digest_of, random_image
 from tests.support.stack import HavenServer
 
@@ -336,7 +337,7 @@ def test_an_upload_begun_in_time_ends_well(
     begun_at = int(time.time()) - 3600
     old = {"iat": begun_at - 60, "nbf": begun_at - 70, "exp": begun_at + 240}
     expired = "Bearer " + backstage.sign(backstage.claims(haven.admin_user, [(repository, ["pull", "push"])], **old))
-    location = without_state(location_of(check(client.start_upload(repository), 202)))
+    location = without_state(begin_recorded(client, repository))
     upload = location.rpartition("/")[2]
     data = b"slow" * 1000
     headers = {"Authorization": expired}
@@ -375,7 +376,7 @@ def test_an_expired_token_is_over_when_a_session_would_be(
     begun_at = int(time.time()) - 30 * 3600
     old = {"iat": begun_at - 60, "nbf": begun_at - 70, "exp": begun_at + 240}
     token = backstage.sign(backstage.claims(haven.admin_user, [(repository, ["pull", "push"])], **old))
-    location = without_state(location_of(check(client.start_upload(repository), 202)))
+    location = without_state(begin_recorded(client, repository))
     backstage.ask("age_upload", upload=location.rpartition("/")[2], seconds=30 * 3600)
     answer = client.request("PATCH", location, headers={"Authorization": f"Bearer {token}"}, data=b"x")
     assert challenge_of(answer)["error"] == "invalid_token"

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from tests.api.v2.backstage import Backstage
 from tests.api.v2.checks import check, check_created, check_session, session_of
 from tests.api.v2.raw import Wire, request_bytes
-from tests.api.v2.test_uploads import begin, holds
+from tests.api.v2.test_uploads import begin, begin_recorded, holds
 from tests.support.client import RegistryClient, expect
 from tests.support.oci import Blob, random_blob
 from tests.support.stack import HavenServer
 
 
+@pytest.mark.parametrize("start", [begin, begin_recorded], ids=["first", "later"])
 def test_two_patches_at_once_never_mix(
-    client: RegistryClient, haven: HavenServer, backstage: Backstage, repository: str
-) -> None:
-    location = begin(client, repository)
+    client: RegistryClient, haven: HavenServer, backstage: Backstage, repository: str,
+    start: Callable[[RegistryClient, str], str],
+) -> None:  # fmt: skip
+    location = start(client, repository)
     path = location.removeprefix(haven.url)
     token = "Bearer " + backstage.sign(backstage.claims(haven.admin_user, [(repository, ["pull", "push"])]))
     with Wire(haven.host_port) as slow:

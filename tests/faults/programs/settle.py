@@ -1,5 +1,6 @@
 """Reaps and sweeps as the worker does, tells what is left as one line of JSON, then is `haven fsck`, with its exit status.
-Uploads expire by HAVEN_UPLOAD_TTL_HOURS. With the argument "orphans", files that no row leads to go too, however young."""
+Uploads expire by HAVEN_UPLOAD_TTL_HOURS. With the argument "orphans", files that no row leads to go too, however young; with
+"leftovers", those among them that are staged: what the daily look removes after a kill."""
 
 import json
 import os
@@ -25,8 +26,8 @@ while reap_uploads():
     pass
 while sweep(driver()).removed:
     pass
-if sys.argv[1:] == ["orphans"]:
-    remove_orphans(driver(), timedelta())
+if sys.argv[1:] in (["orphans"], ["leftovers"]):
+    remove_orphans(driver(), timedelta(), only_staged=sys.argv[1:] == ["leftovers"])
 stored = list(driver().list_keys())
 known = set(StorageObject.objects.values_list("storage_key", flat=True))
 # what collection took away stays for downloads that go on (HAVEN_READ_GRACE_HOURS)

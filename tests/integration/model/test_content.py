@@ -34,6 +34,7 @@ from haven_registry.models import (
 from haven_registry.services import blobs, repositories, tags, uploads
 from haven_registry.services.copying import copy_artifact
 from haven_registry.services.delete import delete_manifest
+from haven_registry.services.publishing import commit_upload
 from haven_registry.v2.errors import render
 from tests.integration.model.conftest import Clock
 from tests.support.documents import digest_of, image, index
@@ -151,7 +152,7 @@ def test_of_two_writers_to_one_session_one_is_told(site: Site):
     with pytest.raises(UploadConflict):
         uploads.record_progress(seen, received_bytes=7, prefix_digest=None, staging={"bytes": 7})
     with pytest.raises(UploadConflict):
-        uploads.commit_upload(upload=seen, digest=digest_of(b"goodbye"), size=7)
+        commit_upload(upload=seen, digest=digest_of(b"goodbye"), size=7)
     assert uploads.find_upload(upload_id=seen.id, repository=APP, owner=OWNER) == won
     assert (won.received_bytes, won.staging, won.prefix_digest) == (5, {"bytes": 5}, digest_of(b"hello"))
     uploads.cancel_upload(seen.id)

@@ -19,6 +19,7 @@ from haven_core.events.outbox import publish
 from haven_registry.errors import RepositoryUnknown, UploadConflict
 from haven_registry.models import Blob, StorageObject, Upload
 from haven_registry.services import uploads
+from haven_registry.services.publishing import commit_upload
 from tests.support.documents import digest_of
 from tests.support.site import OWNER, Site
 
@@ -186,7 +187,7 @@ def test_a_layer_takes_few_messages(site: Site, said: list[str]):
     assert len(said) == 1
     said.clear()
     site.driver.put(upload.key, b"second")
-    uploads.commit_upload(upload=upload, digest=digest_of(b"second"), size=6)
+    commit_upload(upload=upload, digest=digest_of(b"second"), size=6)
     assert len(said) == 3
 
 
@@ -219,7 +220,7 @@ def test_a_new_blob_is_published_in_one_message_just_as_in_several(site: Site, s
     site.commit(upload, b"one")
     assert [message.count("EXECUTE") for message in said] == [4]
     said.clear()
-    uploads.commit_upload(upload=replace(other, is_new=False), digest=digest_of(b"two"), size=3)
+    commit_upload(upload=replace(other, is_new=False), digest=digest_of(b"two"), size=3)
     assert len(said) == 3
     at_once, step_by_step = rows_of(digest_of(b"one")), rows_of(digest_of(b"two"))
     assert at_once == step_by_step
