@@ -17,11 +17,10 @@ from haven_registry import selectors
 from haven_registry.errors import BlobUnknown, ManifestBlobUnknown
 from haven_registry.models import Manifest, Repository
 from haven_registry.oci.manifest import parse_manifest
-from haven_registry.services import blobs, repositories, tags, uploads
+from haven_registry.services import blobs, publishing, repositories, tags, uploads
 from haven_registry.services.copying import copy_artifact
 from haven_registry.services.delete import delete_manifest
 from haven_registry.services.manifests import put_manifest
-from haven_registry.services.publishing import commit_upload
 from haven_registry.services.pulls import PullCount, apply_pull_batch
 from haven_registry.services.repositories import get_or_create_repository
 from haven_registry.services.restore import restore_manifest
@@ -148,7 +147,7 @@ class Actor:
             )
         self.storage.seal(upload.key, upload.staging, len(data))
         self.before = time.time()
-        commit_upload(upload=upload, digest=digest_of(data), size=len(data))
+        publishing.commit_upload(upload=upload, digest=digest_of(data), size=len(data))
         self.count["upload"] += 1
 
     def image(self, place: Place, numbers: Iterable[int], nonce: str, subject: str | None = None) -> bytes:

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 
+from haven_core.errors import HavenError
 from haven_gc.sweep import sweep
 from haven_registry.models import Upload
+from haven_registry.oci.errors import OciError
 from haven_registry.services import uploads as service
-from haven_registry.storage.errors import StorageUnavailable
+from haven_registry.storage.errors import StorageError, StorageUnavailable
 from haven_registry.v2 import carried, receiving
 from haven_registry.v2 import uploads as view
 from haven_registry.v2.errors import render
@@ -67,7 +69,7 @@ def ask(site: Site, monkeypatch: pytest.MonkeyPatch) -> Ask:
             if method == "POST":
                 return view.start(Request(environ), identity, access, "first", "app")
             return view.session(Request(environ), identity, access, "first", "app", ref)
-        except Exception as error:  # as the application does
+        except (HavenError, OciError, StorageError, DatabaseError) as error:
             return render(error)
 
     return send
