@@ -81,12 +81,21 @@ class OpenUpload:
         return self.state == Upload.COMMITTED
 
 
-def promise_upload(*, project_id: int, repository: str, owner: str, algorithm: str = "sha256") -> OpenUpload:
-    """A session that is not recorded yet, in the project's repository of that name, there or not. Costs nothing."""
-    now, key = timezone.now(), new_key()
+def promise_upload(
+    *,
+    project_id: int,
+    repository: str,
+    owner: str,
+    algorithm: str = "sha256",
+    before: tuple[UUID, datetime] | None = None,
+) -> OpenUpload:
+    """A session that is not recorded yet, in the project's repository of that name, there or not. Costs nothing. before: id and
+    time of one that was promised before, as its address says; it gets another key."""
+    upload_id, created_at = before or (uuid4(), timezone.now())
     return OpenUpload(
-        uuid4(), 0, project_id, key, Upload.OPEN, owner, algorithm, 0, None, None, 0, None, now, promised_to=repository
-    )
+        upload_id, 0, project_id, new_key(), Upload.OPEN, owner, algorithm, 0, None, None, 0, None, created_at,
+        is_carried=before is not None, promised_to=repository,
+    )  # fmt: skip
 
 
 def begin_upload(*, project_id: int, repository: str, owner: str, algorithm: str = "sha256") -> OpenUpload:
@@ -159,12 +168,14 @@ def _record(condition: str, values: _Values, upload: OpenUpload) -> OpenUpload:
 
 def _as_row(upload: OpenUpload) -> _Values:
     """The values of _INSERT_UPLOAD."""
-    prefix = encode_digest(upload.prefix_digest) if upload.prefix_digest else None
-    staging = json.dumps(upload.staging) if upload.staging is not None else None
-    return (
-        upload.id, upload.owner, upload.algorithm, upload.created_at, timezone.now(), upload.received_bytes, prefix, staging,
-        upload.version,
-    )  # fmt: skip
+    progress = _as_stored(upload.received_bytes, upload.prefix_digest, upload.staging)
+    return upload.id, upload.owner, upload.algorithm, upload.created_at, timezone.now(), *progress, upload.version
+
+
+def _as_stored(received_bytes: int, prefix_digest: str | None, staging: StagingState | None) -> _Values:
+    """The values of received_bytes, prefix_digest and staging in a row."""
+    prefix = encode_digest(prefix_digest) if prefix_digest else None
+    return received_bytes, prefix, json.dumps(staging) if staging is not None else None
 
 
 def _insert_in_two(place: tuple[str, _Values], room: _Values, key: str, row: _Values) -> list[backend.Row]:
@@ -230,21 +241,20 @@ def record_progress(
         )
 
     def work() -> OpenUpload:
-        prefix = encode_digest(prefix_digest) if prefix_digest else None
+        progress = _as_stored(received_bytes, prefix_digest, staging)
         changed = backend.prepared(
             "UPDATE upload SET received_bytes = %s, prefix_digest = %s, staging = %s, version = version + 1, "
             "touched_at = %s WHERE id = %s AND state = 'open' AND version = %s "
             "AND EXISTS (SELECT 1 FROM repository r WHERE r.id = upload.repository_id AND r.deleted_at IS NULL) "
             "RETURNING EXISTS (SELECT 1 FROM blob b WHERE b.digest = %s)",
-            received_bytes, prefix, json.dumps(staging) if staging is not None else None, timezone.now(),
-            upload.id, upload.version, prefix,
+            *progress, timezone.now(), upload.id, upload.version, progress[1],
         )  # fmt: skip
         if not changed:
             raise why_not(upload)
         return replace(
             upload, received_bytes=received_bytes, prefix_digest=prefix_digest, staging=staging,
             version=upload.version + 1, is_carried=False,
-            is_new=not changed[0][0] if prefix else upload.is_new and not upload.is_carried,
+            is_new=not changed[0][0] if prefix_digest else upload.is_new and not upload.is_carried,
         )  # fmt: skip
 
     return run_write(work, is_durable=False, is_one_statement=True)  # the commit that publishes the blob takes it along

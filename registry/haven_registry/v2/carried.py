@@ -17,8 +17,7 @@ from uuid import UUID
 from haven_core.conf import config
 from haven_core.sealing import Unsealable, seal, unseal
 from haven_registry.models import Upload
-from haven_registry.services.uploads import OpenUpload
-from haven_registry.storage.keys import new_key
+from haven_registry.services.uploads import OpenUpload, promise_upload
 from haven_registry.store import driver
 
 LASTS_SECONDS = 600
@@ -74,10 +73,8 @@ def _promise(upload_id: UUID, packed: bytes, project_id: int, name: str, owner: 
     (created,) = _PROMISE.unpack(packed)
     if _is_over(created, config().upload_ttl.total_seconds()):
         return None
-    return OpenUpload(
-        upload_id, 0, project_id, new_key(), Upload.OPEN, owner, _ALGORITHM, 0, None, None, 0, None,
-        _EPOCH + created * _MICROSECOND, is_carried=True, promised_to=name,
-    )  # fmt: skip
+    before = (upload_id, _EPOCH + created * _MICROSECOND)
+    return promise_upload(project_id=project_id, repository=name, owner=owner, algorithm=_ALGORITHM, before=before)
 
 
 def _is_over(created: int, seconds: float) -> bool:

@@ -212,8 +212,6 @@ def _carried(here: _Here, ref: str) -> OpenUpload | None:
 
 
 def _read(here: _Here, upload_id: UUID, state: str) -> OpenUpload | None:
-    if not state:
-        return None
     return carried.read(upload_id, state, project_id=here.access.project_id, repository=here.name, owner=here.owner)
 
 
